@@ -1,0 +1,77 @@
+"""Tasks that are domains: the labels keep their meaning while the texts change; a movie = a task.   Chapter 03"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metalearn_lib.draws import choose, uniforms
+from metalearn_lib.episodes import TaskSampler, positions
+
+if TYPE_CHECKING:
+    from metalearn_lib.corpora import Corpus
+
+
+class _OneDomainATask(TaskSampler):
+    """Draws a domain for each episode; its groups lie side by side."""
+
+    def tasks(self, numbers: np.ndarray) -> np.ndarray:
+        domains = np.full(len(numbers), len(self.sizes) // self.n_way)
+        chosen = choose(uniforms(self.seed, numbers, stream=0, size=1), domains)  # [T, 1]
+        return chosen * self.n_way + np.arange(self.n_way)
+
+
+class DomainSampler(_OneDomainATask):
+    """Draw binary (or other) tasks from one domain each, with K + Q different examples of every label.   Chapter: 03
+
+    Every task has all labels of the corpus as its classes, in sorted order (negative 0, positive 1). Raises ValueError
+    when domains have too few examples of a label, unless `skip_small=True` leaves those out.
+    """
+
+    def __init__(
+        self, corpus: Corpus, *, k_shot: int = 5, n_query: int = 5, seed: int = 0, skip_small: bool = False
+    ) -> None:
+        domains, labels = _domains(corpus), corpus.classes
+        if len(labels) < 2:
+            raise ValueError(f"DomainSampler: {corpus.name!r} has one label, {labels}; a task needs two")
+        groups = positions([f"{domain}, {label}" for domain, label in zip(domains, corpus.labels, strict=True)])
+        sizes = {d: min(len(groups.get(f"{d}, {y}", ())) for y in labels) for d in sorted(set(domains))}
+        small = [f"{domain} ({size})" for domain, size in sizes.items() if size < k_shot + n_query]
+        if len(small) == len(sizes) or (small and not skip_small):
+            raise ValueError(
+                f"DomainSampler(k_shot={k_shot}, n_query={n_query}): {len(small)} of {len(sizes)} domains of "
+                f"{corpus.name!r} have fewer than {k_shot + n_query} examples of each label: {', '.join(small[:5])} …; "
+                "use fewer, or skip_small=True"
+            )
+        self.domains = [domain for domain, size in sizes.items() if size >= k_shot + n_query]
+        chosen = {key: groups[key] for key in (f"{d}, {y}" for d in self.domains for y in labels)}
+        super().__init__(corpus, chosen, n_way=len(labels), k_shot=k_shot, n_query=n_query, seed=seed)
+
+
+class RegressionSampler(_OneDomainATask):
+    """Draw regression tasks from one domain each; the target of a text is its human rating, float [T, K].
+
+    Chapter: 03
+    """
+
+    def __init__(self, corpus: Corpus, *, k_shot: int = 10, n_query: int = 10, seed: int = 0) -> None:
+        if corpus.ratings is None:
+            raise ValueError(
+                f"RegressionSampler: {corpus.name!r} has no ratings; use one that has, such as 'sentiment_domains'"
+            )
+        self._ratings = torch.tensor(list(corpus.ratings), dtype=torch.float32)
+        groups = positions(_domains(corpus))
+        self.domains = list(groups)
+        super().__init__(corpus, groups, n_way=1, k_shot=k_shot, n_query=n_query, seed=seed)
+
+    def targets(self, positions: Tensor) -> Tensor:
+        return self._ratings[positions]
+
+
+def _domains(corpus: Corpus) -> list[str]:
+    if corpus.domains is None:
+        raise ValueError(f"{corpus.name!r} has no domains; use a corpus with domains, such as 'movie_sentiment'")
+    return list(corpus.domains)

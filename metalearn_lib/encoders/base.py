@@ -1,0 +1,110 @@
+"""What every encoder is: `prepare` turns texts into tensors once, `encode` turns those into vectors, with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from metalearn_lib.text import check_texts
+
+if TYPE_CHECKING:
+    from metalearn_lib.corpora import Corpus
+
+
+class Encoder(nn.Module):
+    """Maps texts to vectors of `dim` numbers.
+
+    Subclasses write `_prepare(texts)` → [n, …] and `encode(prepared)` [..., …] → [..., D]. A text without a single
+    known word becomes the zero vector; an empty text is refused.
+    """
+
+    dim: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("_where", torch.empty(0), persistent=False)
+        self._prepared: WeakKeyDictionary[Corpus, Tensor] = WeakKeyDictionary()
+
+    def forward(self, x: Tensor, pool: Corpus | None = None) -> Tensor:
+        """Positions x [...] in `pool`, or without a pool prepared inputs [..., …] → vectors [..., D]."""
+        return self.encode(x if pool is None else self.inputs(pool)[x])
+
+    def inputs(self, pool: Corpus) -> Tensor:
+        """Prepared inputs [n, …] of a whole corpus, made once per corpus object and device."""
+        device = self.get_buffer("_where").device
+        if pool not in self._prepared or self._prepared[pool].device != device:
+            self._prepared[pool] = self.prepare(pool.texts).to(device)
+        return self._prepared[pool]
+
+    def prepare(self, texts: Sequence[str]) -> Tensor:
+        """Texts → prepared inputs [n, …]; raises ValueError for an empty text or vectors that are not finite."""
+        check_texts(texts, type(self).__name__)
+        prepared = self._prepare(texts)
+        if prepared.is_floating_point() and not torch.isfinite(prepared).all():
+            bad = int((~torch.isfinite(prepared.flatten(1)).all(1)).nonzero()[0])
+            raise ValueError(
+                f"{type(self).__name__}: the vector of text {bad} ({texts[bad][:40]!r}) holds NaN or infinity"
+            )
+        return prepared
+
+    def embed(self, texts: Sequence[str], *, batch: int = 256) -> Tensor:
+        """Vectors [n, D] of texts, without gradients."""
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            prepared = self.prepare(texts).to(self.get_buffer("_where").device)
+            vectors = torch.cat([self.encode(part) for part in prepared.split(batch)])
+        self.train(was_training)
+        return vectors
+
+    def _prepare(self, texts: Sequence[str]) -> Tensor:
+        raise NotImplementedError
+
+    def encode(self, prepared: Tensor) -> Tensor:
+        """Prepared inputs → vectors [..., D]; differentiable in the encoder's parameters."""
+        raise NotImplementedError
+
+
+class Identity(Encoder):
+    """Ready vectors [..., D] pass unchanged: for episodes that are made of tensors, not of texts.   Chapter: 03"""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def _prepare(self, texts: Sequence[str]) -> Tensor:
+        raise ValueError("Identity encodes vectors, not texts; use an encoder of texts, such as encoders.Averaged()")
+
+    def encode(self, prepared: Tensor) -> Tensor:
+        return prepared
+
+
+class Projected(Encoder):
+    """A linear map on top of another encoder, started near the identity where the sizes agree.   Chapter: 04
+
+    The least that can be meta-trained on frozen features: D·D' weights.
+    """
+
+    def __init__(self, encoder: Encoder, *, dim: int | None = None, normalise: bool = False) -> None:
+        super().__init__()
+        self.encoder, self.normalise = encoder, normalise
+        self.dim = encoder.dim if dim is None else dim
+        if self.dim < 1:
+            raise ValueError(f"Projected(dim={dim}): must be ≥ 1")
+        self.map = nn.Linear(encoder.dim, self.dim, bias=False)
+        if self.dim == encoder.dim:
+            nn.init.eye_(self.map.weight)
+
+    def inputs(self, pool: Corpus) -> Tensor:
+        return self.encoder.inputs(pool)
+
+    def _prepare(self, texts: Sequence[str]) -> Tensor:
+        return self.encoder.prepare(texts)
+
+    def encode(self, prepared: Tensor) -> Tensor:
+        vectors: Tensor = self.map(self.encoder.encode(prepared))
+        return nn.functional.normalize(vectors, dim=-1) if self.normalise else vectors

@@ -1,0 +1,270 @@
+"""Every encoder: shapes, padding, gradients, empty and unknown text; Transformers on tiny models built here."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from metalearn_lib import encoders
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.text import WordVectors
+
+WORDS = ["red", "green", "blue", "cat", "dog", "runs", "sleeps", "fast"]
+TEXTS = ["red cat runs", "green dog sleeps", "blue cat runs fast red dog sleeps green", "zyx qwv"]
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    return WordVectors.from_array(WORDS, np.random.default_rng(0).normal(size=(8, 6)))
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    return Corpus("colours", TEXTS, ["a", "a", "b", "b"])
+
+
+@pytest.fixture
+def make(vectors, corpus):
+    def build(name):
+        torch.manual_seed(0)
+        return {
+            "averaged": lambda: encoders.Averaged(vectors),
+            "idf": lambda: encoders.Averaged(vectors, weighting="idf", background=corpus),
+            "sif": lambda: encoders.Averaged(vectors, weighting="sif", background=corpus),
+            "convolutional": lambda: encoders.Convolutional(vectors, channels=4),
+            "recurrent": lambda: encoders.Recurrent(vectors, hidden=5),
+            "attention": lambda: encoders.SelfAttention(vectors, dim=8, heads=2),
+            "projected": lambda: encoders.Projected(encoders.Averaged(vectors), dim=3),
+        }[name]()
+
+    return build
+
+
+ALL = ["averaged", "idf", "sif", "convolutional", "recurrent", "attention", "projected"]
+TRAINED = ["convolutional", "recurrent", "attention", "projected"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_positions_of_any_shape_become_vectors(make, corpus, name):
+    encoder = make(name).eval()
+    x = torch.tensor([[[0, 1], [2, 3]]])
+    out = encoder(x, corpus)
+    assert out.shape == (1, 2, 2, encoder.dim)
+    torch.testing.assert_close(out.reshape(4, -1), encoder.embed(TEXTS))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_text_is_encoded_alone_as_beside_longer_ones(make, name):
+    encoder = make(name)
+    together = encoder.embed(TEXTS)
+    for row, text in enumerate(TEXTS):
+        torch.testing.assert_close(encoder.embed([text])[0], together[row], atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_text_of_unknown_words_is_the_zero_vector(make, name):
+    assert make(name).embed(["zyx qwv"]).abs().max() == 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_empty_text_is_refused_by_number(make, name):
+    with pytest.raises(ValueError, match="text 1 is empty"):
+        make(name).embed(["red cat", "  "])
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_gradients_reach_every_parameter_and_no_nan(make, corpus, name):
+    encoder = make(name)
+    encoder(torch.arange(4), corpus).square().sum().backward()
+    for key, parameter in encoder.named_parameters():
+        assert parameter.grad is not None and torch.isfinite(parameter.grad).all(), key
+
+
+@pytest.mark.parametrize("name", ["convolutional", "attention", "projected"])
+def test_second_derivatives_exist_on_a_cpu(make, corpus, name):
+    encoder = make(name).eval()
+    parameters = list(encoder.parameters())
+    loss = encoder(torch.arange(3), corpus).pow(2).sum()
+    first = torch.autograd.grad(loss, parameters, create_graph=True)
+    torch.autograd.grad(sum(g.square().sum() for g in first), parameters, allow_unused=True)
+
+
+def test_averages_are_averages(vectors):
+    expected = (vectors.table[1] + vectors.table[4]) / 2
+    torch.testing.assert_close(encoders.Averaged(vectors).embed(["red cat zyx"])[0], expected)
+
+
+def test_idf_gives_rare_words_more_weight(vectors):
+    background = Corpus("b", ["cat red", "cat green", "cat blue"], ["x"] * 3)
+    vector = encoders.Averaged(vectors, weighting="idf", background=background).embed(["cat red"])[0]
+    cat, red = vectors.table[4], vectors.table[1]
+    share = torch.linalg.lstsq(torch.stack([cat, red], 1), vector).solution
+    assert share[1] > share[0] and share.sum().item() == pytest.approx(1, abs=1e-4)
+
+
+def test_word_order_matters_to_those_that_should_see_it(make):
+    for name, sees in (
+        ("averaged", False),
+        ("convolutional", True),
+        ("recurrent", True),
+        ("attention", True),
+    ):
+        a, b = make(name).embed(["red cat runs", "runs cat red"])
+        assert (not torch.allclose(a, b, atol=1e-6)) == sees, name
+
+
+def test_what_is_prepared_once_is_kept(make, corpus, monkeypatch):
+    encoder = make("convolutional")
+    first = encoder.inputs(corpus)
+    monkeypatch.setattr(encoder, "_prepare", None)
+    assert encoder.inputs(corpus) is first
+
+
+def test_nan_vectors_are_caught_with_their_text():
+    class Broken(encoders.Averaged):
+        def _prepare(self, texts):
+            return torch.full((len(texts), 2), float("nan"))
+
+    with pytest.raises(ValueError, match=r"text 0 \('red cat'\) holds NaN"):
+        Broken(WordVectors.from_array(["a"], np.ones((1, 2)))).embed(["red cat"])
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda v: encoders.Averaged(v, weighting="bm25"),
+        lambda v: encoders.Averaged(v, weighting="idf"),
+        lambda v: encoders.Convolutional(v, widths=()),
+        lambda v: encoders.Convolutional(v, dropout=1.0),
+        lambda v: encoders.Recurrent(v, hidden=0),
+        lambda v: encoders.SelfAttention(v, dim=10, heads=4),
+        lambda v: encoders.Convolutional(v, max_length=0),
+    ],
+)
+def test_bad_options_are_refused(vectors, build):
+    with pytest.raises(ValueError):
+        build(vectors)
+
+
+def test_identity_passes_vectors_and_refuses_texts():
+    x = torch.randn(2, 3, 4)
+    assert encoders.Identity(4)(x) is x
+    with pytest.raises(ValueError, match="not texts"):
+        encoders.Identity(4).embed(["a"])
+
+
+# ---------------------------------------------------------------- Transformers
+
+
+def save_bert(folder):
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir()
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]
+    (folder / "vocab.txt").write_text("\n".join(vocabulary))
+    torch.manual_seed(0)
+    shape = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 40,
+    }
+    BertModel(BertConfig(vocab_size=len(vocabulary), **shape)).save_pretrained(folder)
+    BertTokenizerFast(vocab={w: i for i, w in enumerate(vocabulary)}, model_max_length=40).save_pretrained(folder)
+
+
+def save_roberta(folder):
+    from tokenizers import ByteLevelBPETokenizer
+    from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
+
+    folder.mkdir()
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(
+        TEXTS, vocab_size=300, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False
+    )
+    tokenizer.save_model(str(folder))
+    torch.manual_seed(0)
+    shape = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 42,
+    }
+    RobertaModel(RobertaConfig(vocab_size=tokenizer.get_vocab_size(), pad_token_id=1, **shape)).save_pretrained(folder)
+    vocabulary = json.loads((folder / "vocab.json").read_text())
+    merges = [
+        tuple(line.split()) for line in (folder / "merges.txt").read_text().splitlines() if not line.startswith("#")
+    ]
+    RobertaTokenizerFast(vocab=vocabulary, merges=merges, model_max_length=40).save_pretrained(folder)
+
+
+@pytest.fixture(scope="module", params=[save_bert, save_roberta], ids=["bert", "roberta"])
+def folder(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "tiny"
+    request.param(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("METALEARN_DATA", str(tmp_path / "data"))
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_transformer_agrees_with_the_model_run_by_hand(folder, pooling):
+    from transformers import AutoModel, AutoTokenizer
+
+    vectors = encoders.Transformer(folder, pooling=pooling, max_length=20).embed(TEXTS)
+    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    for text, vector in zip(TEXTS, vectors, strict=True):
+        with torch.no_grad():
+            states = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+        expected = states.mean(0) if pooling == "mean" else states[0]
+        torch.testing.assert_close(vector, expected / expected.norm(), atol=1e-5, rtol=1e-4)
+
+
+def test_frozen_vectors_come_from_the_cache_the_second_time(folder, monkeypatch):
+    first = encoders.Transformer(folder, max_length=20).embed(TEXTS)
+    again = encoders.Transformer(folder, max_length=20)
+    monkeypatch.setattr(again, "_encode_texts", None)
+    assert torch.equal(again.embed(TEXTS[::-1]), first.flip(0))
+    other = encoders.Transformer(folder, max_length=10)
+    monkeypatch.setattr(other, "_encode_texts", lambda texts: torch.ones(len(texts), 16))
+    assert (other.embed(TEXTS) == 1).all()  # other settings, other vectors
+
+
+def test_a_trainable_transformer_trains_and_a_frozen_one_does_not(folder, corpus):
+    trained = encoders.Transformer(folder, frozen=False, max_length=20)
+    trained(torch.arange(4).reshape(2, 2), corpus).sum().backward()
+    # The pooler lies behind the states that are used.
+    without = [k for k, p in trained.model.named_parameters() if p.grad is None and "pooler" not in k]
+    assert without == []
+    frozen = encoders.Transformer(folder, max_length=20)
+    assert not any(p.requires_grad for p in frozen.parameters())
+    assert not frozen.train().model.training
+
+
+def test_frozen_and_trainable_give_the_same_direction(folder, corpus):
+    frozen = encoders.Transformer(folder, max_length=20)(torch.arange(4), corpus)
+    trained = encoders.Transformer(folder, frozen=False, max_length=20).eval()(torch.arange(4), corpus)
+    torch.testing.assert_close(torch.nn.functional.normalize(trained, dim=1), frozen, atol=1e-5, rtol=1e-4)
+
+
+def test_a_folder_without_safe_weights_is_refused(tmp_path, folder):
+    with pytest.raises(FileNotFoundError, match=r"lacks config.json, model.safetensors"):
+        encoders.Transformer(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"a pickle")
+    with pytest.raises(FileNotFoundError, match="safe_serialization"):
+        encoders.Transformer(tmp_path)
+
+
+def test_transformer_options_are_checked(folder):
+    for options in ({"pooling": "max"}, {"max_length": 2}, {"max_length": 4000}):
+        with pytest.raises(ValueError, match="Transformer"):
+            encoders.Transformer(folder, **options)
+    with pytest.raises(ValueError, match="text 1 is empty"):
+        encoders.Transformer(folder, max_length=20).embed(["red", ""])

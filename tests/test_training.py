@@ -1,0 +1,221 @@
+"""Meta-training: same seed same numbers, kill and resume, early stopping, bad input."""
+
+import os
+import signal
+import threading
+
+import pytest
+import torch
+
+from metalearn_lib import EpisodeSampler, Prototypical, meta_train
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.encoders import Convolutional
+from metalearn_lib.text import WordVectors
+from metalearn_lib.training import TrainingDiverged
+
+WORDS = [f"w{i}" for i in range(40)]
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    random = torch.Generator().manual_seed(0)
+    texts, labels = [], []
+    for label in range(8):
+        for _ in range(12):
+            own = [WORDS[label * 5 + int(i)] for i in torch.randint(5, (3,), generator=random)]
+            other = [WORDS[int(i)] for i in torch.randint(40, (4,), generator=random)]
+            texts.append(" ".join(own + other))
+            labels.append(f"class {label}")
+    return Corpus("letters", texts, labels)
+
+
+@pytest.fixture
+def learner():
+    def fresh(dim: int = 6) -> Prototypical:
+        torch.manual_seed(0)
+        vectors = WordVectors.from_array(WORDS, torch.randn(40, dim).numpy())
+        return Prototypical(Convolutional(vectors, widths=(1, 2), channels=4, max_length=8, dropout=0.3))
+
+    return fresh
+
+
+@pytest.fixture
+def samplers(corpus):
+    options = {"n_way": 3, "k_shot": 2, "n_query": 4}
+    return EpisodeSampler(corpus, seed=0, **options), EpisodeSampler(corpus, seed=1, **options)
+
+
+OPTIONS = {
+    "steps": 30,
+    "tasks_per_step": 2,
+    "lr": 0.01,
+    "validate_every": 10,
+    "valid_episodes": 10,
+    "progress": False,
+}
+
+
+def weights(learner) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in learner.state_dict().items()}
+
+
+def same(a, b) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_same_seed_same_numbers(learner, samplers):
+    runs = []
+    for seed in (0, 0, 1):
+        model = learner()
+        history = meta_train(model, samplers[0], valid=samplers[1], seed=seed, **OPTIONS)
+        runs.append((history, weights(model)))
+    assert runs[0][0] == runs[1][0] and same(runs[0][1], runs[1][1])
+    assert runs[0][0].losses != runs[2][0].losses  # dropout differs
+
+
+class Stop(Exception):
+    pass
+
+
+class StopsAt:
+    """A sampler that fails at one step: a process that dies there."""
+
+    def __init__(self, sampler, first: int) -> None:
+        self.sampler, self.first, self.key = sampler, first, sampler.key
+
+    def sample(self, tasks=1, *, first=0):
+        if first == self.first:
+            raise Stop
+        return self.sampler.sample(tasks, first=first)
+
+
+@pytest.mark.parametrize("step", [5, 10, 17, 29])
+def test_a_killed_run_resumes_to_the_very_same_numbers(learner, samplers, tmp_path, step):
+    whole = learner()
+    expected = meta_train(whole, samplers[0], valid=samplers[1], **OPTIONS)
+    with pytest.raises(Stop):
+        meta_train(
+            learner(),
+            StopsAt(samplers[0], step * 2),
+            valid=samplers[1],
+            checkpoint=tmp_path / "c.safetensors",
+            **OPTIONS,
+        )
+    torch.manual_seed(12345)  # whatever happened meanwhile
+    resumed = learner()
+    history = meta_train(resumed, samplers[0], valid=samplers[1], checkpoint=tmp_path / "c.safetensors", **OPTIONS)
+    assert history == expected
+    assert same(weights(resumed), weights(whole))
+    assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+
+
+def test_ctrl_c_saves_a_whole_step_and_resumes(learner, samplers, tmp_path):
+    whole = learner()
+    expected = meta_train(whole, samplers[0], valid=samplers[1], **OPTIONS)
+
+    class Interrupts(StopsAt):
+        def sample(self, tasks=1, *, first=0):
+            if first == self.first:
+                os.kill(os.getpid(), signal.SIGINT)
+            return self.sampler.sample(tasks, first=first)
+
+    previous = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        meta_train(
+            learner(),
+            Interrupts(samplers[0], 26),
+            valid=samplers[1],
+            checkpoint=tmp_path / "c.safetensors",
+            **OPTIONS,
+        )
+    assert signal.getsignal(signal.SIGINT) is previous
+    resumed = learner()
+    assert (
+        meta_train(resumed, samplers[0], valid=samplers[1], checkpoint=tmp_path / "c.safetensors", **OPTIONS)
+        == expected
+    )
+    assert same(weights(resumed), weights(whole))
+
+
+def test_it_also_trains_in_another_thread(learner, samplers):
+    done = []
+    thread = threading.Thread(target=lambda: done.append(meta_train(learner(), samplers[0], **{**OPTIONS, "steps": 2})))
+    thread.start()
+    thread.join()
+    assert len(done[0].losses) == 2
+
+
+def test_a_finished_run_is_not_run_again(learner, samplers, tmp_path):
+    first = meta_train(learner(), samplers[0], valid=samplers[1], checkpoint=tmp_path / "c", **OPTIONS)
+    again = learner()
+    never = StopsAt(samplers[0], 0)
+    assert meta_train(again, never, valid=samplers[1], checkpoint=tmp_path / "c", **OPTIONS) == first
+
+
+def test_early_stopping_keeps_the_best_weights(learner, samplers):
+    from metalearn_lib import evaluate
+
+    model = learner()
+    options = {**OPTIONS, "steps": 400, "lr": 0.3, "validate_every": 2}
+    history = meta_train(model, samplers[0], valid=samplers[1], patience=3, **options)
+    assert history.stopped_early and len(history.losses) < 400
+    assert history.valid_steps[-1] - history.best_step == 6
+    assert evaluate(model, samplers[1], episodes=10).mean == pytest.approx(max(history.valid_scores))
+
+
+def test_a_checkpoint_of_another_run_is_refused(learner, samplers, tmp_path):
+    meta_train(learner(), samplers[0], checkpoint=tmp_path / "c", **OPTIONS)
+    with pytest.raises(ValueError, match=r"another run \(different: lr\)"):
+        meta_train(learner(), samplers[0], checkpoint=tmp_path / "c", **{**OPTIONS, "lr": 0.02})
+    with pytest.raises(ValueError, match="different: learner"):
+        meta_train(learner(7), samplers[0], checkpoint=tmp_path / "c", **OPTIONS)
+    with pytest.raises(ValueError, match="different: sampler"):
+        meta_train(learner(), samplers[1], checkpoint=tmp_path / "c", **OPTIONS)
+
+
+def test_a_truncated_checkpoint_is_refused(learner, samplers, tmp_path):
+    path = tmp_path / "c"
+    meta_train(learner(), samplers[0], checkpoint=path, **OPTIONS)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="cannot be read"):
+        meta_train(learner(), samplers[0], checkpoint=path, **OPTIONS)
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(learner, samplers, tmp_path, monkeypatch):
+    path = tmp_path / "c"
+    meta_train(learner(), samplers[0], checkpoint=path, **{**OPTIONS, "steps": 10})
+    before = path.read_bytes()
+
+    def full(tensors, filename, metadata=None):
+        filename.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        meta_train(learner(), StopsAt(samplers[0], 999), checkpoint=tmp_path / "d", **OPTIONS)
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c"]
+
+
+def test_divergence_is_caught_at_its_step(learner, samplers):
+    model = learner()
+
+    def explode(episodes):
+        return sum(p.sum() for p in model.parameters()) * float("nan")
+
+    model.meta_loss = explode
+    with pytest.raises(TrainingDiverged, match="nan at step 1"):
+        meta_train(model, samplers[0], **OPTIONS)
+
+
+@pytest.mark.parametrize("name", ["steps", "tasks_per_step", "validate_every", "valid_episodes"])
+def test_bad_numbers_are_refused(learner, samplers, name):
+    with pytest.raises(ValueError, match=f"{name}=0"):
+        meta_train(learner(), samplers[0], **{**OPTIONS, name: 0})
+
+
+def test_progress_goes_to_stdout_and_leaves_no_trace_on_stderr(learner, samplers, capsys):
+    meta_train(learner(), samplers[0], **{**OPTIONS, "progress": True})
+    captured = capsys.readouterr()
+    assert "meta-train prototypes" in captured.out
+    assert captured.err == ""
