@@ -1,0 +1,245 @@
+"""Labelled texts and the ways to cut them: subsets, splits by class, by domain and by text.   Chapter 01"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from .catalog import CorpusError
+from .splits import Split, class_split
+
+_Item = TypeVar("_Item")
+_PER_TEXT = ("texts", "labels", "domains", "ratings", "annotations", "official")
+
+
+@dataclass(
+    frozen=True, eq=False
+)  # compared by identity: encoders keep what they prepared for a Corpus object
+class Corpus:
+    """Texts with one label each, and what else is known of them; every per-text field has the same length.
+
+    Chapter: 01
+
+    >>> pets = Corpus("pets", ["purr", "woof", "meow"], ["cat", "dog", "cat"])
+    >>> pets.counts()
+    {'cat': 2, 'dog': 1}
+    """
+
+    name: str
+    texts: Sequence[str]
+    labels: Sequence[str]
+    domains: Sequence[str] | None = None
+    ratings: Sequence[float] | None = None
+    annotations: Sequence[Mapping[str, Any]] | None = None
+    published: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    official: Sequence[str] | None = None
+    licence: str = ""
+    citation: str = ""
+    split_sizes: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for name in _PER_TEXT:
+            values = getattr(self, name)
+            if isinstance(values, str):
+                raise CorpusError(
+                    f"Corpus {self.name!r}: {name} is one string; give a list with one item per text"
+                )
+            if values is not None and len(values) != len(self.texts):
+                raise CorpusError(
+                    f"Corpus {self.name!r}: {len(values)} {name} for {len(self.texts)} texts; give one a text"
+                )
+        if strange := [x for x in (*self.texts, *self.labels) if not isinstance(x, str)]:
+            raise CorpusError(f"Corpus {self.name!r}: texts and labels are strings, found {strange[0]!r}")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __repr__(self) -> str:
+        domains = f", {len(set(self.domains))} domains" if self.domains is not None else ""
+        return f"Corpus({self.name!r}: {len(self):,} texts, {len(self.classes)} classes{domains})"
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels that occur, sorted."""
+        return sorted(set(self.labels))
+
+    def counts(self) -> dict[str, int]:
+        """Texts per class, in the order of `classes`."""
+        counted = Counter(self.labels)
+        return {label: counted[label] for label in sorted(counted)}
+
+    def subset(self, indices: Iterable[int], name: str | None = None) -> Corpus:
+        """The texts at `indices` (0 … len-1), in that order; `CorpusError` for an index outside."""
+        chosen = [int(index) for index in indices]
+        if (outside := next((i for i in chosen if not 0 <= i < len(self)), None)) is not None:
+            raise CorpusError(
+                f"subset: index {outside} is outside {self.name!r}, which has {len(self)} texts"
+            )
+        changes: dict[str, Any] = {
+            key: _pick(values, chosen) for key in _PER_TEXT if (values := getattr(self, key)) is not None
+        }
+        return replace(self, name=name or self.name, **changes)
+
+    def only(
+        self,
+        labels: Iterable[str] | None = None,
+        name: str | None = None,
+        *,
+        domains: Iterable[str] | None = None,
+    ) -> Corpus:
+        """The texts of these classes, or domains, or both; `CorpusError` for one that does not occur."""
+        wanted = self._known(labels, self.labels, "class")
+        places = self._known(domains, self._domains(), "domain") if domains is not None else set()
+        return self.subset(
+            (
+                i
+                for i, label in enumerate(self.labels)
+                if (labels is None or label in wanted) and (domains is None or self._domains()[i] in places)
+            ),
+            name,
+        )
+
+    def at_most(self, n_per_class: int, seed: int = 0) -> Corpus:
+        """At most `n_per_class` texts of each class, drawn with `seed`, in their old order."""
+        if n_per_class < 1:
+            raise CorpusError(f"at_most({n_per_class}): keep at least one text per class")
+        rng = random.Random(seed)
+        kept = [i for _, ids in sorted(_grouped(self.labels).items()) for i in _sample(rng, ids, n_per_class)]
+        return self.subset(sorted(kept))
+
+    def min_size(self, n: int) -> Corpus:
+        """Only the classes with at least `n` texts."""
+        counts = self.counts()
+        return self.subset(i for i, label in enumerate(self.labels) if counts[label] >= n)
+
+    def min_domain(self, n: int) -> Corpus:
+        """Only the domains that have at least `n` texts of every class of the corpus (a domain is a task)."""
+        counted: dict[str, Counter[str]] = defaultdict(Counter)
+        for domain, label in zip(self._domains(), self.labels, strict=True):
+            counted[domain][label] += 1
+        classes = self.classes
+        kept = {domain for domain, c in counted.items() if all(c[label] >= n for label in classes)}
+        return self.subset(i for i, domain in enumerate(self._domains()) if domain in kept)
+
+    def truncated(self, n_words: int) -> Corpus:
+        """The same corpus with each text cut to its first `n_words` words (white space separates words)."""
+        if n_words < 1:
+            raise CorpusError(f"truncated({n_words}): keep at least one word")
+        return replace(self, texts=[" ".join(text.split(None, n_words)[:n_words]) for text in self.texts])
+
+    def without_duplicates(self) -> Corpus:
+        """Each text once (its first occurrence), compared without regard to case and white space."""
+        first: dict[str, int] = {}
+        for i, text in enumerate(self.texts):
+            first.setdefault(same_text_key(text), i)
+        return self.subset(first.values())
+
+    def split_classes(
+        self,
+        split: str | None = None,
+        *,
+        seed: int | None = None,
+        sizes: Sequence[int] | None = None,
+        fractions: Sequence[float] | None = None,
+        labels: Mapping[str, Iterable[str]] | str | Path | None = None,
+        prefix: Mapping[str, Iterable[str]] | None = None,
+    ) -> tuple[Corpus, Corpus, Corpus]:
+        """Train, valid and test corpora that share no class.
+
+        Without arguments: the first published split, else a random one with seed 0. `split` names a
+        published one; `seed` with `sizes` (classes per part) or `fractions` draws one; `labels` lists the
+        classes, as a dict or as a folder with labels.train.txt, labels.valid.txt and labels.test.txt;
+        `prefix` gives beginnings of labels, as a dict.
+        Raises `CorpusError` for unknown, overlapping or empty parts.
+
+        >>> corpus = Corpus("toy", list("abcde"), ["c1", "c2", "c3", "c4", "c5"])
+        >>> [part.classes for part in corpus.split_classes(sizes=[2, 1, 2], seed=1)]
+        [['c3', 'c4'], ['c5'], ['c1', 'c2']]
+        """
+        parts: Split = class_split(
+            self.name, self.classes, self.published, self.split_sizes,
+            split=split, seed=seed, sizes=sizes, fractions=fractions, labels=labels, prefix=prefix,
+        )  # fmt: skip
+        train, valid, test = (
+            self.only(parts[part], f"{self.name}/{part}") for part in ("train", "valid", "test")
+        )
+        return train, valid, test
+
+    def split_domains(
+        self, *, seed: int = 0, sizes: Sequence[int] | None = None, fractions: Sequence[float] | None = None
+    ) -> tuple[Corpus, Corpus, Corpus]:
+        """Train, valid and test corpora that share no domain, drawn with `seed` (a domain is a task)."""
+        domains = self._domains()
+        parts = class_split(
+            f"{self.name} domains",
+            sorted(set(domains)),
+            {},
+            None,
+            seed=seed,
+            sizes=sizes,
+            fractions=fractions,
+        )
+        train, valid, test = (
+            self.subset((i for i, d in enumerate(domains) if d in set(parts[part])), f"{self.name}/{part}")
+            for part in ("train", "valid", "test")
+        )
+        return train, valid, test
+
+    def split_texts(self, fractions: Sequence[float], seed: int = 0) -> list[Corpus]:
+        """Corpora that share no text, each class in the given `fractions`; copies of a text stay together."""
+        if not fractions or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
+            raise CorpusError(f"split_texts({list(fractions)}): give positive fractions that add up to 1")
+        rng = random.Random(seed)
+        copies: dict[str, list[int]] = _grouped([same_text_key(text) for text in self.texts])
+        by_class: dict[str, list[list[int]]] = defaultdict(list)
+        for ids in copies.values():
+            by_class[self.labels[ids[0]]].append(ids)
+        chosen: list[list[int]] = [[] for _ in fractions]
+        for _, groups in sorted(by_class.items()):
+            rng.shuffle(groups)
+            edges = [round(sum(fractions[:k]) * len(groups)) for k in range(len(fractions))] + [len(groups)]
+            for part, begin, end in zip(chosen, edges, edges[1:], strict=False):
+                part.extend(i for ids in groups[begin:end] for i in ids)
+        return [self.subset(sorted(ids), f"{self.name}/part{k + 1}") for k, ids in enumerate(chosen)]
+
+    def _known(self, wanted: Iterable[str] | None, present: Sequence[str], what: str) -> set[str]:
+        names = set([wanted] if isinstance(wanted, str) else wanted or ())
+        if missing := sorted(names.difference(present)):
+            raise CorpusError(
+                f"{self.name!r} has no {what} {_some(missing)}; it has {_some(sorted(set(present)))}"
+            )
+        return names
+
+    def _domains(self) -> Sequence[str]:
+        if self.domains is None:
+            raise CorpusError(f"{self.name!r} has no domains; give it `domains`, one per text")
+        return self.domains
+
+
+def same_text_key(text: str) -> str:
+    """The form in which two texts count as the same: lower case, single spaces."""
+    return " ".join(text.lower().split())
+
+
+def _pick(values: Sequence[_Item], indices: list[int]) -> list[_Item]:
+    return [values[i] for i in indices]
+
+
+def _grouped(keys: Sequence[str]) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, key in enumerate(keys):
+        groups[key].append(i)
+    return groups
+
+
+def _sample(rng: random.Random, ids: list[int], n: int) -> list[int]:
+    return ids if len(ids) <= n else rng.sample(ids, n)
+
+
+def _some(labels: Sequence[str], most: int = 20) -> str:
+    shown = ", ".join(repr(label) for label in labels[:most])
+    return shown + (f", … ({len(labels)} in all)" if len(labels) > most else "")

@@ -1,0 +1,250 @@
+"""Subsets and splits: disjoint, complete, seeded, and refused with a reason where they cannot be made."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metalearn_lib import guards
+from metalearn_lib.corpora import Corpus, CorpusError, read_label_lists
+
+NAMES = st.text("abcxyz.é ", min_size=1, max_size=6)
+
+
+def _corpus(classes=10, each=4, **fields):
+    labels = [f"c{k:02}" for k in range(classes) for _ in range(each)]
+    return Corpus("toy", [f"text {i}" for i in range(len(labels))], labels, **fields)
+
+
+@st.composite
+def corpora_with_classes(draw, least=3):
+    classes = draw(st.lists(NAMES, min_size=least, max_size=25, unique=True))
+    labels = [label for label in classes for _ in range(draw(st.integers(1, 4)))]
+    return Corpus("drawn", [f"text {i}" for i in range(len(labels))], labels)
+
+
+@given(corpora_with_classes(), st.integers(0, 2**32))
+def test_random_class_splits_are_disjoint_complete_and_seeded(corpus, seed):
+    parts = corpus.split_classes(seed=seed)
+    assert not guards.same_class_in_two_splits(*parts)
+    assert sorted(label for part in parts for label in part.classes) == corpus.classes
+    assert sum(map(len, parts)) == len(corpus)
+    assert [part.texts for part in parts] == [part.texts for part in corpus.split_classes(seed=seed)]
+    assert [part.name for part in parts] == ["drawn/train", "drawn/valid", "drawn/test"]
+
+
+@given(corpora_with_classes(), st.data())
+def test_class_splits_have_the_sizes_asked_for(corpus, data):
+    n = len(corpus.classes)
+    train = data.draw(st.integers(1, n - 2))
+    valid = data.draw(st.integers(1, n - train - 1))
+    test = data.draw(st.integers(1, n - train - valid))
+    parts = corpus.split_classes(sizes=(train, valid, test), seed=data.draw(st.integers(0, 99)))
+    assert [len(part.classes) for part in parts] == [train, valid, test]
+    assert not guards.same_class_in_two_splits(*parts)
+
+
+@given(corpora_with_classes(), st.integers(0, 1000))
+def test_a_split_does_not_depend_on_the_order_of_the_texts(corpus, seed):
+    turned = corpus.subset(reversed(range(len(corpus))))
+    assert [p.classes for p in turned.split_classes(seed=seed)] == [
+        p.classes for p in corpus.split_classes(seed=seed)
+    ]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xyz")), max_size=60), st.integers(0, 99)
+)
+def test_text_splits_are_disjoint_and_complete_even_with_copies(rows, seed):
+    corpus = Corpus("drawn", [text for text, _ in rows], [label for _, label in rows])
+    parts = corpus.split_texts([0.5, 0.25, 0.25], seed=seed)
+    assert sorted(text for part in parts for text in part.texts) == sorted(corpus.texts)
+    assert not guards.same_text_in_two_splits(*parts)
+
+
+def test_text_splits_are_stratified():
+    parts = _corpus(classes=3, each=40).split_texts([0.8, 0.2], seed=3)
+    assert [set(part.counts().values()) for part in parts] == [{32}, {8}]
+
+
+@pytest.mark.parametrize("fractions", [[], [0.5, 0.4], [1.5, -0.5], [0.5, 0.6]])
+def test_text_splits_need_fractions_that_add_up(fractions):
+    with pytest.raises(CorpusError, match=r"add up to 1"):
+        _corpus().split_texts(fractions)
+
+
+def test_another_seed_gives_another_split():
+    corpus = _corpus(classes=20)
+    assert len({tuple(corpus.split_classes(seed=seed)[2].classes) for seed in range(20)}) > 15
+
+
+def test_the_published_split_is_the_default():
+    published = {
+        "01": {"train": ["c00", "c01"], "valid": ["c02"], "test": ["c03"]},
+        "02": {"train": ["c03"], "valid": ["c02"], "test": ["c00"]},
+    }
+    corpus = _corpus(classes=4, published=published)
+    assert [part.classes for part in corpus.split_classes()] == [["c00", "c01"], ["c02"], ["c03"]]
+    assert [part.classes for part in corpus.split_classes("02")] == [["c03"], ["c02"], ["c00"]]
+    assert [len(part.classes) for part in corpus.split_classes(seed=5)] == [2, 1, 1]
+    with pytest.raises(CorpusError, match=r"'03'.*'01', '02'"):
+        corpus.split_classes("03")
+    smaller = corpus.only(["c00", "c02", "c03"])
+    assert smaller.split_classes()[0].classes == ["c00"]
+    with pytest.raises(CorpusError, match=r"no class is left for 'valid'"):
+        corpus.only(["c00", "c03"]).split_classes()
+
+
+def test_usual_sizes_hold_as_long_as_all_classes_are_there():
+    corpus = _corpus(classes=46, split_sizes=(26, 8, 12))
+    assert [len(part.classes) for part in corpus.split_classes()] == [26, 8, 12]
+    assert [len(part.classes) for part in corpus.split_classes(seed=2)] == [26, 8, 12]
+    assert [len(part.classes) for part in corpus.only(corpus.classes[:10]).split_classes()] == [6, 2, 2]
+
+
+def test_fractions_need_not_use_all_classes():
+    assert [len(p.classes) for p in _corpus().split_classes(fractions=[0.5, 0.2, 0.2])] == [5, 2, 2]
+
+
+def test_label_lists_from_a_dict_and_from_a_folder(tmp_path):
+    lists = {"train": ["c00", "c03"], "valid": ["c01"], "test": ["c02"]}
+    for part, labels in lists.items():
+        text = "\ufeff" + "\r\n".join(labels) + "\r\n\r\n"
+        (tmp_path / f"labels.{part}.txt").write_text(text, "utf-8", newline="")
+    corpus = _corpus(classes=4)
+    expected = [["c00", "c03"], ["c01"], ["c02"]]
+    assert [part.classes for part in corpus.split_classes(labels=lists)] == expected
+    assert [part.classes for part in corpus.split_classes(labels=tmp_path)] == expected
+    assert read_label_lists(str(tmp_path)) == lists
+    (tmp_path / "labels.valid.txt").unlink()
+    with pytest.raises(CorpusError, match=r"labels.valid.txt"):
+        corpus.split_classes(labels=tmp_path)
+
+
+def test_prefixes():
+    corpus = Corpus("news", list("abcd"), ["sci.med", "rec.autos", "comp.x", "talk.y"])
+    parts = corpus.split_classes(prefix={"train": ["sci.", "rec."], "valid": "comp.", "test": ["talk."]})
+    assert [part.classes for part in parts] == [["rec.autos", "sci.med"], ["comp.x"], ["talk.y"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sizes": (5, 5, 5)}, "10 classes"),
+        ({"sizes": (5, 0, 5)}, "three sizes"),
+        ({"sizes": (5, 5)}, "three sizes"),
+        ({"sizes": (5, 2, 3), "fractions": (0.5, 0.2, 0.3)}, "not both"),
+        ({"fractions": (0.5, 0.5)}, "three positive"),
+        ({"fractions": (0.9, 0.2, 0.2)}, "three positive"),
+        ({"split": "01"}, "no published split '01'; it has none"),
+        ({"seed": 1, "prefix": {"train": "c0", "valid": "c1", "test": "c2"}}, "one of"),
+        ({"labels": {"train": ["c00"], "valid": ["c01"]}}, "give 'train', 'valid' and 'test'"),
+        ({"labels": {"train": ["c00"], "valid": ["c01"], "test": ["c99"]}}, "no such class: 'c99'"),
+        ({"labels": {"train": ["c00"], "valid": ["c01"], "test": ["c00"]}}, "'c00' is in 'train' and 'test'"),
+        ({"labels": {"train": ["c00"], "valid": [], "test": ["c02"]}}, "no class is left for 'valid'"),
+        ({"prefix": {"train": ["c"], "valid": ["c01"], "test": ["c02"]}}, "is in 'train' and 'valid'"),
+        ({"prefix": {"train": ["c00"], "valid": ["zz"], "test": ["c02"]}}, "no class begins with 'zz'"),
+    ],
+)
+def test_impossible_splits_are_refused_with_the_reason(options, message):
+    with pytest.raises(CorpusError, match=message):
+        _corpus().split_classes(**options)
+
+
+def test_too_few_classes_to_split():
+    with pytest.raises(CorpusError, match=r"2 classes"):
+        _corpus(classes=2).split_classes()
+
+
+def test_domains_are_split_like_classes():
+    corpus = Corpus("films", list("abcdefghij"), ["x", "y"] * 5, domains=[f"d{i // 2}" for i in range(10)])
+    parts = corpus.split_domains(sizes=(3, 1, 1), seed=1)
+    seen = [set(part.domains) for part in parts]
+    assert [len(domains) for domains in seen] == [3, 1, 1] and len(set.union(*seen)) == 5
+    with pytest.raises(CorpusError, match=r"no domains"):
+        _corpus().split_domains()
+
+
+def test_subset_takes_every_field_along():
+    corpus = Corpus(
+        "all", ["a", "b", "c"], ["x", "y", "x"], domains=["p", "q", "p"], ratings=[1.0, -1.0, 0.5],
+        licence="L", annotations=[{"n": 0}, {"n": 1}, {"n": 2}], official=["train", "test", "train"],
+        citation="C",
+    )  # fmt: skip
+    part = corpus.subset([2, 0], "part")
+    assert (part.name, part.texts, part.labels, part.domains) == ("part", ["c", "a"], ["x", "x"], ["p", "p"])
+    assert (part.ratings, part.annotations, part.official) == (
+        [0.5, 1.0],
+        [{"n": 2}, {"n": 0}],
+        ["train", "train"],
+    )
+    assert (part.licence, part.citation) == ("L", "C")
+    assert len(corpus.subset([])) == 0
+    for outside in (3, -1):
+        with pytest.raises(CorpusError, match=r"outside"):
+            corpus.subset([0, outside])
+
+
+def test_an_index_outside_an_empty_corpus():
+    with pytest.raises(CorpusError, match=r"index 0 is outside"):
+        Corpus("none", [], []).subset([0])
+
+
+def test_only_by_label_and_domain():
+    corpus = Corpus("all", ["a", "b", "c"], ["x", "y", "x"], domains=["p", "p", "q"])
+    assert corpus.only("x").texts == ["a", "c"]
+    assert corpus.only(["x"], domains="q").texts == ["c"]
+    assert corpus.only(domains=["p"]).texts == ["a", "b"]
+    with pytest.raises(CorpusError, match=r"no class 'z'; it has 'x', 'y'"):
+        corpus.only(["x", "z"])
+    with pytest.raises(CorpusError, match=r"no domain 'r'"):
+        corpus.only(domains="r")
+
+
+def test_sizes():
+    corpus = Corpus("sizes", list("abcdef"), ["x"] * 4 + ["y", "z"])
+    assert corpus.counts() == {"x": 4, "y": 1, "z": 1} and corpus.classes == ["x", "y", "z"]
+    assert corpus.min_size(2).classes == ["x"] and len(corpus.min_size(5)) == 0
+    assert corpus.at_most(2, seed=1).counts() == {"x": 2, "y": 1, "z": 1}
+    assert corpus.at_most(2, seed=1).texts == corpus.at_most(2, seed=1).texts
+    with pytest.raises(CorpusError):
+        corpus.at_most(0)
+
+
+def test_small_domains_are_left_out():
+    corpus = Corpus("d", list("abcde"), ["x", "y", "x", "x", "y"], domains=["p", "p", "q", "p", "r"])
+    assert corpus.min_domain(1).texts == ["a", "b", "d"] and len(corpus.min_domain(2)) == 0
+
+
+def test_texts_are_cut_by_words():
+    corpus = Corpus("long", ["one  two\tthree", "one", ""], ["x", "y", "z"]).truncated(2)
+    assert corpus.texts == ["one two", "one", ""]
+    with pytest.raises(CorpusError):
+        corpus.truncated(0)
+
+
+def test_copies_are_dropped():
+    corpus = Corpus("copies", ["A b", "a  B", "c"], ["x", "y", "z"])
+    assert corpus.without_duplicates().texts == ["A b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"texts": ["a"], "labels": ["x", "y"]}, "2 labels for 1 texts"),
+        ({"texts": "ab", "labels": ["x", "y"]}, "texts is one string"),
+        ({"texts": ["a", None], "labels": ["x", "y"]}, "found None"),
+        ({"texts": ["a", "b"], "labels": ["x", 3]}, "found 3"),
+        ({"texts": ["a"], "labels": ["x"], "domains": []}, "0 domains"),
+    ],
+)
+def test_a_corpus_that_does_not_fit_together_is_refused(fields, message):
+    with pytest.raises(CorpusError, match=message):
+        Corpus("bad", **fields)
+
+
+def test_a_corpus_is_itself_and_nothing_else():
+    one, other = _corpus(), _corpus()
+    assert one != other and len({one, other}) == 2
+    assert repr(one) == "Corpus('toy': 40 texts, 10 classes)"

@@ -1,0 +1,222 @@
+"""The user's own files: what is good is read as it is, what is bad is named by line and has a way out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metalearn_lib.corpora import CorpusError, from_csv, from_jsonl, own_files
+
+ROWS = "text,label\nthe café is open,good\nit is closed,bad\n"
+TEXTS = ["the café is open", "it is closed"]
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(content, name="mine.csv", encoding="utf-8"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+        return path
+
+    return written
+
+
+def test_a_plain_table(write):
+    corpus = from_csv(write(ROWS), licence="mine")
+    assert (corpus.name, corpus.texts, corpus.labels) == ("mine", TEXTS, ["good", "bad"])
+    assert corpus.licence == "mine"
+
+
+def test_a_path_may_be_a_string(write):
+    assert from_csv(str(write(ROWS)), name="other").name == "other"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_utf8_with_and_without_mark_is_the_default(write, encoding):
+    assert from_csv(write(ROWS, encoding=encoding)).texts == TEXTS
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_other_encodings_by_parameter(write, encoding):
+    assert from_csv(write(ROWS, encoding=encoding), encoding=encoding).texts == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("encoding", "offered"),
+    [("latin-1", "cp1252"), ("utf-16", "utf-16"), ("utf-16-le", "utf-16"), ("utf-16-be", "utf-16")],
+)
+def test_other_encodings_without_parameter_are_explained(write, encoding, offered):
+    with pytest.raises(CorpusError, match=f"encoding='{offered}"):
+        from_csv(write(ROWS, encoding=encoding))
+
+
+def test_an_unknown_or_wrong_encoding_is_explained(write):
+    with pytest.raises(CorpusError, match=r"no encoding is called 'utf-9'"):
+        from_csv(write(ROWS), encoding="utf-9")
+    with pytest.raises(CorpusError, match=r"is not ascii: byte 1"):
+        from_csv(write(ROWS), encoding="ascii")
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+def test_the_delimiter_is_found(write, delimiter):
+    table = f"id{delimiter}label{delimiter}text\n1{delimiter}x{delimiter}hm\n2{delimiter}y{delimiter}ah\n"
+    assert from_csv(write(table)).texts == ["hm", "ah"]
+
+
+def test_any_delimiter_by_parameter(write):
+    assert from_csv(write("text~label\na~x\nb~y\n"), delimiter="~").labels == ["x", "y"]
+    with pytest.raises(CorpusError, match=r"one character"):
+        from_csv(write(ROWS), delimiter=", ")
+
+
+def test_line_ends_quotes_and_blank_lines(write):
+    table = 'text,label\r\n"said ""no"", twice\r\nand left",x\r\n\r\n , \r\nb,y\r\n'
+    assert from_csv(write(table)).texts == ['said "no", twice\nand left', "b"]
+    assert from_csv(write("text,label\ra,x\rb,y\r")).labels == ["x", "y"]
+
+
+def test_columns_by_name_with_domain_and_rating(write):
+    table = "review,stars,film,verdict\ngood,4.5,Alien,pos\nbad,-1,Brazil,neg\n"
+    corpus = from_csv(write(table), text="review", label="verdict", domain="film", rating="stars")
+    assert (corpus.domains, corpus.ratings) == (["Alien", "Brazil"], [4.5, -1.0])
+    with pytest.raises(CorpusError, match=r"line 2: column 'film' is 'Alien', not a number"):
+        from_csv(write(table), text="review", label="verdict", rating="film")
+
+
+def test_missing_columns_are_named_with_those_present(write):
+    with pytest.raises(CorpusError, match=r"no column 'text', 'label'; found 'body', 'topic'.*text=, label="):
+        from_csv(write("body,topic\na,x\n"))
+    with pytest.raises(CorpusError, match=r"no column 'film'"):
+        from_csv(write(ROWS), domain="film")
+    with pytest.raises(CorpusError, match=r"more than one column 'text'"):
+        from_csv(write("text,text,label\na,b,x\n"))
+
+
+def test_empty_texts_are_refused_by_line_or_dropped(write):
+    path = write('text,label\na,x\n ,x\nb,y\n"",y\n')
+    with pytest.raises(CorpusError, match=r"'text' is empty in 2 rows \(line 3, 5\); .*drop_empty=True"):
+        from_csv(path)
+    assert from_csv(path, drop_empty=True).texts == ["a", "b"]
+
+
+@pytest.mark.parametrize("missing", ["", "nan", "NaN", " "])
+def test_missing_labels_are_refused_even_when_empty_texts_are_dropped(write, missing):
+    with pytest.raises(CorpusError, match=r"'label' holds no usable label in 1 rows \(line 3\)"):
+        from_csv(write(f"text,label\na,x\nb,{missing}\nc,y\n"), drop_empty=True)
+
+
+def test_many_bad_lines_are_abbreviated(write):
+    with pytest.raises(CorpusError, match=r"in 30 rows \(line 2, 3, 4, 5, 6, …\)"):
+        from_csv(write("text,label\n" + "a,\n" * 30))
+
+
+def test_one_class_is_refused(write):
+    with pytest.raises(CorpusError, match=r"all 2 texts have the label 'x'"):
+        from_csv(write("text,label\na,x\nb,x\n"))
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "text,label\n", "text,label\n\n\n"])
+def test_files_without_rows_are_refused(write, content):
+    with pytest.raises(CorpusError, match=r"empty|no rows|no column"):
+        from_csv(write(content))
+
+
+def test_nothing_left_after_dropping(write):
+    with pytest.raises(CorpusError, match=r"no text is left"):
+        from_csv(write("text,label\n,x\n,y\n"), drop_empty=True)
+
+
+def test_ragged_rows_and_open_quotes_are_named(write):
+    with pytest.raises(CorpusError, match=r"line 3: 3 cells, but 2 columns; quote"):
+        from_csv(write("text,label\na,x\nb, really,y\n"))
+    with pytest.raises(CorpusError, match=r"line 3: 1 cells"):
+        from_csv(write("text,label\na,x\nb\n"))
+    with pytest.raises(CorpusError, match=r"quotation mark"):
+        from_csv(write('text,label\n"a,x\nb,y\n'))
+
+
+def test_a_very_long_text_is_read_and_the_limit_of_csv_left_alone(write):
+    limit = csv.field_size_limit()
+    assert len(from_csv(write(f"text,label\n{'a' * 300_000},x\nb,y\n")).texts[0]) == 300_000
+    assert csv.field_size_limit() == limit
+
+
+def test_a_missing_file_and_a_folder(tmp_path):
+    with pytest.raises(CorpusError, match=r"does not exist"):
+        from_csv(tmp_path / "none.csv")
+    with pytest.raises(CorpusError, match=r"not a file"):
+        from_csv(tmp_path)
+
+
+CELL = st.text(
+    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r\ufeff"), min_size=1
+).filter(str.strip)
+
+
+@given(st.lists(CELL, min_size=2, max_size=20), st.sampled_from(own_files._DELIMITERS))
+def test_whatever_csv_writes_is_read_back(tmp_path_factory, texts, delimiter):
+    stream = io.StringIO(newline="")
+    rows = [("text", "label"), *((text, f"l{i % 2}") for i, text in enumerate(texts))]
+    csv.writer(stream, delimiter=delimiter).writerows(rows)
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    path.write_bytes(stream.getvalue().encode())
+    assert from_csv(path).texts == texts
+
+
+def _lines(*rows):
+    return "\n".join(json.dumps(row) for row in rows)
+
+
+def test_json_lines(write):
+    path = write(
+        "\ufeff" + _lines({"text": "é\u2028", "label": "x", "more": 1}, {"text": "b", "label": "y"}) + "\n\n",
+        "a.jsonl",
+    )
+    corpus = from_jsonl(path)
+    assert (corpus.texts, corpus.labels) == (["é\u2028", "b"], ["x", "y"])
+
+
+def test_numbers_and_truth_values_become_labels(write):
+    rows = [{"text": "a", "label": label} for label in (0, 1.0, True, False, "s ")]
+    assert from_jsonl(write(_lines(*rows))).labels == ["0", "1", "true", "false", "s"]
+
+
+@pytest.mark.parametrize("label", [None, float("nan"), float("inf"), 0.5, [], {}, "", "nan"])
+def test_labels_that_are_none_are_refused(write, label):
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": label}]
+    with pytest.raises(CorpusError, match=r"no usable label in 1 rows \(line 2\)"):
+        from_jsonl(write(_lines(*rows)))
+
+
+@pytest.mark.parametrize("text", [3, ["a"], {"a": 1}])
+def test_texts_that_are_no_texts_are_refused(write, text):
+    with pytest.raises(CorpusError, match=r"holds something that is no text"):
+        from_jsonl(write(_lines({"text": text, "label": "x"}, {"text": "b", "label": "y"})))
+
+
+def test_a_null_text_is_an_empty_text(write):
+    path = write(
+        _lines({"text": None, "label": "x"}, {"text": "b", "label": "y"}, {"text": "c", "label": "x"})
+    )
+    with pytest.raises(CorpusError, match=r"empty"):
+        from_jsonl(path)
+    assert from_jsonl(path, drop_empty=True).texts == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"text": "a", "label": "x"}\n{"text": ', "line 2: not JSON"),
+        ('["a", "x"]', "line 1: a list, not an object"),
+        ('{"body": "a", "label": "x"}', "line 1: no column 'text'; found 'body', 'label'"),
+        ("", "no rows"),
+    ],
+)
+def test_bad_json_lines_are_named(write, content, message):
+    with pytest.raises(CorpusError, match=message):
+        from_jsonl(write(content))
