@@ -1,0 +1,23 @@
+"""What knows notebooks: claims, the profile switch, the runner, the checks and the `metalearn` command.
+
+A chapter needs two names of it: `claim` and `setup`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .claims import ClaimFailed, claim
+
+if TYPE_CHECKING:
+    from .profile import Profile, setup
+
+__all__ = ["ClaimFailed", "Profile", "claim", "setup"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("Profile", "setup"):  # on demand: they import torch, which the command line does not need
+        from . import profile
+
+        return getattr(profile, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,21 @@
+"""The steps of `metalearn check`, which is `make test`: one command line each."""
+
+from __future__ import annotations
+
+import sys
+
+from .folders import notebooks_folder
+
+
+def steps() -> list[tuple[str, list[str]]]:
+    """Name and command line of every step, in the order in which a fault is cheapest to find."""
+    python = [sys.executable, "-m"]
+    pytest = [*python, "pytest", "-q", "-n", "2"]
+    return [
+        ("lint", [*python, "ruff", "check", "."]),
+        ("types", [*python, "mypy"]),
+        ("unit tests and notebook checks", pytest),
+        # --nbval-current-env: this Python, not whatever "python3" is registered as on this machine
+        ("stored outputs", [*pytest, "--nbval", "--nbval-current-env", "--nbval-cell-timeout", "600",
+                            "--dist", "loadscope", str(notebooks_folder())]),
+    ]  # fmt: skip

@@ -1,0 +1,235 @@
+"""The `metalearn` command: what the Makefile calls, and what conda users call themselves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from . import checks, doctor, report
+from .chapters import UsageError, choose_parameters, find, parse_parameters
+from .folders import notebooks_folder, root
+from .runner import Busy, Interrupted, Run
+
+app = typer.Typer(
+    help="Learning to Learn from Text: run, check and explore the course.",
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+)  # fmt: skip
+data_app = typer.Typer(help="The corpora: what there is, fetching, verifying.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+_WIDTH = None if sys.stdout.isatty() else 150  # a log has no width of its own
+console = Console(width=_WIDTH)
+errors = Console(stderr=True)
+
+Chapters = Annotated[
+    list[str] | None, typer.Argument(help="Which chapters: 4, 04, 04_metric_based; all without one.")
+]
+Names = Annotated[list[str] | None, typer.Argument(help="Which corpora; without one, those of the chapters.")]
+
+
+def _stop(message: object, code: int) -> NoReturn:
+    errors.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@app.command()
+def run(
+    chapters: Chapters = None,
+    profile: Annotated[
+        str | None, typer.Option(help="quick (default) or full, the size of the papers.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of every chapter; 0 by default.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="name=value: another parameter of the chapters.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Chapters executed at once.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="Where executed chapters and report.json go; build/.")
+    ] = None,
+    cell_timeout: Annotated[int, typer.Option(min=0, help="Seconds a cell may take; 0: no limit.")] = 600,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Go on after a chapter that failed.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Execute what has not changed, too.")] = False,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="For authors: refresh the outputs in notebooks/.")
+    ] = False,
+) -> None:
+    """Execute chapters, each in a process of its own; what has not changed is left as it is."""
+    options = {"profile": profile, "device": device, "seed": seed}
+    try:
+        _check_choice("profile", profile, ("quick", "full"))
+        _check_choice("device", device, ("auto", "cpu", "cuda"))
+        picked = find(chapters or [])
+        given = {name: value for name, value in options.items() if value is not None} | parse_parameters(
+            param or []
+        )
+        if in_place and given:
+            raise UsageError(f"--in-place executes with the defaults; leave out {', '.join(given)}")
+        chosen = choose_parameters(picked, given, named=bool(chapters))
+    except UsageError as error:
+        _stop(error, 2)
+    todo = Run(
+        parameters=chosen, out=(out or root() / "build").resolve(), console=console, jobs=jobs,
+        cell_timeout=cell_timeout, keep_going=keep_going, force=force,
+    )  # fmt: skip
+    try:
+        results = todo.refresh(picked) if in_place else todo.execute(picked)
+    except Busy as error:
+        _stop(error, 1)
+    except Interrupted as stopped:
+        _stop("interrupted; finished chapters are kept, the same command goes on from there", stopped.code)
+    except OSError as error:
+        _stop(error, 1)
+    report.print_table(results, console)
+    failed = {name: entry["error"] for name, entry in results.items() if entry["status"] == "failed"}
+    for name, failure in failed.items():
+        report.print_failure(name, failure, errors)
+    for sentence in report.over_budget({"chapters": results}):
+        console.print(f"note: {sentence}", markup=False, highlight=False)
+    if not in_place:
+        console.print(f"results in {_short(todo.out)}", markup=False, highlight=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise UsageError(f"--{name} {value}: choose {' or '.join(choices)}")
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+@app.command("doctor")
+def examine() -> None:
+    """Look at Python, packages, torch, data, memory, disk and JupyterLab; say what mends a fault."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "what", "found", "mend it with"):
+        table.add_column(name, overflow="fold")
+    findings = []
+    with console.status("looking ..."):
+        for finding in doctor.examine():
+            findings.append(finding)
+            mark = "[green]✓[/]" if finding.good else "[red]✗[/]"
+            table.add_row(mark, finding.subject, finding.found, finding.mend)
+    console.print(table)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def lab() -> None:
+    """Open the chapters in JupyterLab."""
+    os.chdir(root())
+    folder = str(notebooks_folder())
+    raise typer.Exit(_call([sys.executable, "-m", "jupyterlab", "--notebook-dir", folder]))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def benchmark(context: typer.Context) -> None:
+    """Learners x corpora beside the published figures; writes data/results/ (options are the benchmark's own)."""
+    raise typer.Exit(_call([sys.executable, "-m", "metalearn_lib.course.benchmark", *context.args]))
+
+
+@app.command()
+def check() -> None:
+    """Lint, types, unit tests, notebook checks and nbval: what must hold before a change goes in."""
+    os.chdir(root())
+    os.environ["METALEARN_HEADLESS"] = "1"  # as when the outputs were stored: no sliders, no progress bars
+    failed = [name for name, command in checks.steps() if not _step(name, command)]
+    for sentence in report.over_budget(report.read_report(root() / "build")):
+        console.print(f"note: in the last run {sentence}", markup=False, highlight=False)
+    if failed:
+        _stop(f"failed: {', '.join(failed)}", 1)
+
+
+def _step(name: str, command: list[str]) -> bool:
+    console.print(f"[bold]{name}[/]: {' '.join(command[1:])}", highlight=False, soft_wrap=True)
+    return _call(command) == 0
+
+
+def _call(command: list[str]) -> int:
+    try:
+        return subprocess.call(command)
+    except KeyboardInterrupt:  # the called program got it too, and has said what there is to say
+        return 130
+
+
+@data_app.command("list")
+def list_data() -> None:
+    """Every corpus: what it is, whether it is here, its licence."""
+    from metalearn_lib import corpora
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("name", "here", "for the chapters", "kind", "licence", "title"):
+        table.add_column(name, overflow="fold")
+    for name in corpora.names():
+        about = corpora.describe(name)
+        here = "✓" if corpora.is_present(name) else "–"
+        table.add_row(name, here, "✓" if about.default else "–", about.kind, about.licence, about.title)
+    console.print(table)
+
+
+@data_app.command("fetch")
+def fetch_data(
+    names: Names = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every corpus of the catalog.")] = False,
+) -> None:
+    """Fetch corpora into the data cache; what is already there is not fetched again."""
+    from metalearn_lib import corpora
+
+    _each_corpus(names, everything, "fetched", lambda name: corpora.fetch(name) and [])
+
+
+@data_app.command("verify")
+def verify_data(
+    names: Names = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every corpus of the catalog.")] = False,
+) -> None:
+    """Compare the files of the data cache with the catalog's sizes and hashes."""
+    from metalearn_lib import corpora
+
+    _each_corpus(names, everything, "verified", corpora.verify)
+
+
+def _each_corpus(names: list[str] | None, everything: bool, done: str, act: Any) -> None:
+    from metalearn_lib import corpora
+
+    known = corpora.names()
+    for name in names or []:
+        if name not in known:
+            _stop(f"unknown corpus {name!r}; the corpora are {', '.join(known)}", 2)
+    wanted = names or [name for name in known if everything or corpora.describe(name).default]
+    failed = []
+    for name in wanted:
+        try:
+            problems = act(name)
+        except KeyboardInterrupt:
+            _stop("interrupted; complete files are kept, nothing half-written", 130)
+        except (OSError, ValueError, RuntimeError) as error:
+            problems = [error]
+        for problem in problems or []:
+            errors.print(f"{name}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+        if problems:
+            failed.append(name)
+    good = len(wanted) - len(failed)
+    console.print(
+        f"{good} of {len(wanted)} corpora {done}; cache: {corpora.cache_folder()}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if failed:
+        _stop(f"not {done}: {', '.join(failed)}; try: metalearn data fetch {' '.join(failed)}", 1)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,164 @@
+"""`metalearn doctor`: is this machine ready for the course, and which command mends what is not?"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import ssl
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from .chapters import versions
+from .folders import root
+
+MEMORY_GB, DISK_GB = 3.0, 1.0  # what a chapter may hold; what its caches and results may take
+REINSTALL = "pip install --constraint constraints.txt --editable '.[dev]'"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row: what was looked at, what was found, and the command that mends it if it is not good."""
+
+    subject: str
+    found: str
+    mend: str = ""  # empty: all is well
+
+    @property
+    def good(self) -> bool:
+        return not self.mend
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything the course needs, one thing after the other; a look that fails is a finding too."""
+    for subject, look, mend in _LOOKS:
+        try:
+            yield look()
+        except Exception as error:  # whatever is wrong, the doctor says it and goes on
+            yield Finding(subject, f"{type(error).__name__}: {error}".splitlines()[0], mend)
+
+
+def _python() -> Finding:
+    found = f"{sys.version.split()[0]} in {sys.prefix}"
+    too_old = sys.version_info < (3, 11)
+    return Finding(
+        "Python", found, "install Python 3.11 or newer, then: make PYTHON=python3.12 run" if too_old else ""
+    )
+
+
+def _packages() -> Finding:
+    tested = pins(root() / "constraints.txt")
+    project = tomllib.loads((root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    needed = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    missing = sorted(needed - set(versions()))
+    other = [
+        f"{name} {versions()[name]} (tested: {version})"
+        for name, version in tested.items()
+        if name in versions() and versions()[name].split("+")[0] != version
+    ]
+    if missing or other:
+        said = [f"missing: {', '.join(missing)}"] if missing else []
+        said += (
+            [f"other than tested: {', '.join(other[:5])}{' …' if len(other) > 5 else ''}"] if other else []
+        )
+        return Finding("packages", "; ".join(said), REINSTALL)
+    return Finding("packages", f"{len(tested)} as in constraints.txt")
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Name and version of each pinned package of a constraints file."""
+    lines = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in lines}
+
+
+def _torch() -> Finding:
+    import torch
+
+    torch.ones(2, 2) @ torch.ones(2, 2)
+    device = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else f"CPU, {torch.get_num_threads()} threads"
+    )
+    return Finding("torch", f"{torch.__version__} on {device}")
+
+
+def _torchtext() -> Finding:
+    before = ssl._create_default_https_context
+    from metalearn_lib import text  # noqa: F401  (the only module that imports torchtext)
+
+    if ssl._create_default_https_context is not before:
+        return Finding("torchtext", "switched off the verification of https", REINSTALL)
+    return Finding("torchtext", f"{versions()['torchtext']}, https verification untouched")
+
+
+def _data() -> Finding:
+    from metalearn_lib import corpora
+
+    defaults = [name for name in corpora.names() if corpora.describe(name).default]
+    missing = [name for name in defaults if not corpora.is_present(name)]
+    problems = [problem for name in defaults if name not in missing for problem in corpora.verify(name)]
+    if missing or problems:
+        said = [f"not fetched: {', '.join(missing)}"] if missing else []
+        return Finding("data", "; ".join([*said, *map(str, problems)]), "metalearn data fetch")
+    return Finding("data", f"{len(defaults)} corpora present and verified in {corpora.cache_folder()}")
+
+
+def _memory() -> Finding:
+    import psutil
+
+    free, total = (
+        value / 2**30 for value in (psutil.virtual_memory().available, psutil.virtual_memory().total)
+    )
+    found = f"{free:.1f} GB free of {total:.1f} GB"
+    return Finding(
+        "memory", found, "" if free >= MEMORY_GB else "close other programs, then: metalearn run --jobs 1"
+    )
+
+
+def _disk() -> Finding:
+    from metalearn_lib import corpora
+
+    place = corpora.cache_folder()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 2**30
+    mend = (
+        "" if free >= DISK_GB else "make room, or choose another place: export METALEARN_DATA=/path/with/room"
+    )
+    return Finding("disk", f"{free:.1f} GB free at {place}", mend)
+
+
+def _jupyter() -> Finding:
+    extension = Path("share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager/package.json")
+    have = [
+        f"{name} {versions()[name]}"
+        for name in ("jupyterlab", "ipywidgets", "ipykernel")
+        if name in versions()
+    ]
+    if len(have) < 3:
+        return Finding("JupyterLab", f"only {', '.join(have) or 'nothing'}", REINSTALL)
+    if not any((Path(prefix) / extension).exists() for prefix in (sys.prefix, sys.base_prefix)):
+        return Finding(
+            "JupyterLab",
+            "sliders have no JupyterLab extension",
+            "pip install --force-reinstall jupyterlab-widgets",
+        )
+    return Finding("JupyterLab", ", ".join(have))
+
+
+_LOOKS: tuple[tuple[str, Callable[[], Finding], str], ...] = (
+    ("Python", _python, REINSTALL),
+    ("packages", _packages, REINSTALL),
+    ("torch", _torch, REINSTALL),
+    ("torchtext", _torchtext, REINSTALL),
+    ("data", _data, "metalearn data fetch"),
+    ("memory", _memory, "close other programs"),
+    ("disk", _disk, "make room on the disk"),
+    ("JupyterLab", _jupyter, REINSTALL),
+)

@@ -1,0 +1,22 @@
+"""The notebooks of the course, as they are stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from metalearn_lib.course.folders import root
+from metalearn_lib.course.notebook_checks import faults
+
+NOTEBOOKS = sorted((root() / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_stored_notebook_has_no_fault(path: Path) -> None:
+    found = faults(path)
+    assert not found, "\n" + "\n".join(f"{path.name}, {fault}" for fault in found)
+
+
+def test_the_course_is_there() -> None:
+    assert {path.stem for path in NOTEBOOKS} >= {"00_start_here", "01_background", "04_metric_based", "glossary"}
