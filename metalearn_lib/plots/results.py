@@ -1,0 +1,198 @@
+"""Results: dots with intervals against a floor, and curves with bands.   All chapters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from metalearn_lib.plots.style import FLOOR, LINES, MARKERS, PALETTE, canvas, styled, wrap
+
+if TYPE_CHECKING:
+    from metalearn_lib.evaluation import Score
+
+# Behind a number, so that no line runs through it.
+BACKING = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+
+# Where a method stands against the floor: marker, colour, filled?
+STANDING: dict[str, tuple[str, str, bool]] = {
+    "above the floor": ("o", PALETTE[0], True),
+    "no clear difference": ("s", FLOOR, False),
+    "below the floor": ("v", PALETTE[1], True),
+    "the floor": ("|", FLOOR, True),
+    "method": ("o", PALETTE[0], True),
+}
+
+
+@styled
+def compare(
+    scores: Mapping[str, Score] | Mapping[str, Mapping[str, Score]],
+    *,
+    title: str,
+    floor: str | None = None,
+    chance: float | None = None,
+    xlabel: str = "accuracy (%), mean and 95 % interval",
+) -> Figure:
+    """Draw one row per method: a dot for the mean, a bar for the 95 % interval, a dashed line for the floor.
+
+    A mapping of mappings, such as {"1 shot": {...}, "5 shots": {...}}, gives one panel per outer name, the
+    methods in the same rows. `floor` names the row to beat; each marker says whether the 95 % interval of
+    the (paired) difference lies above 0, below 0 or around it. `chance`, a share between 0 and 1, is dotted.
+
+    Raises:
+        ValueError: there are no scores, or `floor` is in none of the panels.
+
+    Chapter: 04
+    """
+    panels: dict[str, Mapping[str, Any]] = {}
+    for name, value in scores.items():
+        if isinstance(value, Mapping):
+            panels[name] = value
+        else:
+            panels.setdefault("", {})[name] = value  # type: ignore[index]
+    rows = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+    if not rows:
+        raise ValueError("compare: no scores; pass {name: Score}")
+    if floor is not None and floor not in rows:
+        raise ValueError(f"compare: floor={floor!r} is not among the scores; it must be one of {rows}")
+
+    labels = [wrap(name, 30) for name in rows]
+    row_height = max(0.36, 0.1 + 0.17 * max(label.count("\n") + 1 for label in labels))
+    height = (1.75 if len(panels) == 1 else 2.2) + row_height * len(rows)  # panels need a second line below the axis
+    figure = canvas(8 if len(panels) < 3 else 10, height, title)
+    axes = figure.subplots(1, len(panels), sharey=True, sharex=True, squeeze=False)[0]
+    seen: dict[str, None] = {}
+    for panel_axes, (panel_name, panel) in zip(axes, panels.items(), strict=True):
+        panel_axes.set_title(panel_name, fontsize=11)
+        for row, name in enumerate(rows):
+            if name in panel:
+                standing = _standing(panel[name], panel.get(floor) if floor else None)
+                seen[standing] = None
+                _dot(panel_axes, row, panel[name], standing)
+        if floor is not None and floor in panel:
+            panel_axes.axvline(100 * panel[floor].mean, color=FLOOR, linestyle="--", linewidth=1.4, zorder=1)
+        if chance is not None:
+            panel_axes.axvline(100 * chance, color=FLOOR, linestyle=":", linewidth=1.4, zorder=1)
+        panel_axes.grid(axis="y", visible=False)
+        panel_axes.margins(x=0.11 + 0.06 * len(panels))
+        panel_axes.set_xlabel(wrap(xlabel, 60 // len(panels)))
+    axes[0].set_yticks(range(len(rows)), labels)
+    axes[0].set_ylim(len(rows) - 0.4, -0.6)
+    for panel_axes in axes:
+        panel_axes.tick_params(axis="y", length=0)
+
+    handles = [_key(standing) for standing in STANDING if standing in seen and standing not in ("method", "the floor")]
+    if floor is not None:
+        handles.append(Line2D([], [], color=FLOOR, linestyle="--", linewidth=1.4, label=wrap(f"floor: {floor}", 40)))
+    if chance is not None:
+        handles.append(Line2D([], [], color=FLOOR, linestyle=":", linewidth=1.4, label=f"chance, {100 * chance:.0f} %"))
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))
+    return figure
+
+
+def _standing(score: Score, floor: Score | None) -> str:
+    if floor is None:
+        return "method"
+    if score is floor:
+        return "the floor"
+    if score > floor:
+        return "above the floor"
+    return "below the floor" if floor > score else "no clear difference"
+
+
+def _dot(axes: Axes, row: int, score: Score, standing: str) -> None:
+    marker, colour, filled = STANDING[standing]
+    axes.plot([100 * score.low, 100 * score.high], [row, row], color=colour, linewidth=2.4, solid_capstyle="butt")
+    face = colour if filled else "white"
+    axes.plot(100 * score.mean, row, marker, color=colour, markerfacecolor=face, markersize=8, markeredgewidth=1.6)
+    axes.annotate(
+        f"{100 * score.mean:.1f}",
+        (100 * score.high, row),
+        xytext=(7, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=9.5,
+        bbox=BACKING,
+    )
+
+
+def _key(standing: str) -> Line2D:
+    marker, colour, filled = STANDING[standing]
+    face = colour if filled else "white"
+    return Line2D(
+        [],
+        [],
+        marker=marker,
+        color=colour,
+        markerfacecolor=face,
+        markeredgewidth=1.6,
+        label=f"{standing} (95 %)",
+    )
+
+
+@styled
+def curves(
+    x: Sequence[float],
+    lines: Mapping[str, Any],
+    *,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    floor: str | float | None = None,
+    floor_label: str = "floor",
+    logx: bool = False,
+    logy: bool = False,
+) -> Figure:
+    """Draw lines with 95 % bands, each with its own colour, marker and line style.
+
+    `lines` maps a name to (mean, low, high), each as long as `x`, or to the means alone. `floor` is
+    the name of one of the lines, drawn grey and dashed, or a value, a dashed line called `floor_label`.
+    Numbers are drawn as they are given: pass percent for percent.
+
+    Raises:
+        ValueError: no lines, a line whose length is not that of `x`, or a floor that names no line.
+
+    Chapter: 01
+    """
+    if not lines:
+        raise ValueError("curves: no lines; pass {name: (mean, low, high)}")
+    if isinstance(floor, str) and floor not in lines:
+        raise ValueError(f"curves: floor={floor!r} is not among the lines; it must be one of {list(lines)} or a number")
+    figure = canvas(8, 4.3, title)
+    axes = figure.subplots()
+    at = np.asarray(x, dtype=float)
+    ranks = iter(range(len(lines)))
+    for name, given in lines.items():
+        values = np.atleast_2d(np.asarray(given, dtype=float))
+        if values.shape not in ((1, len(at)), (3, len(at))):
+            raise ValueError(
+                f"curves: {name!r} has shape {np.shape(given)}, x has {len(at)} values; "
+                f"pass (mean, low, high), each of {len(at)}"
+            )
+        rank = next(ranks) if name != floor else -1
+        colour, line = (FLOOR, "--") if rank < 0 else (PALETTE[rank % len(PALETTE)], LINES[rank % len(LINES)])
+        if len(values) == 3:
+            axes.fill_between(at, values[1], values[2], color=colour, alpha=0.18, linewidth=0)
+        # Markers on a long line would hide it: at most about twelve.
+        marker: dict[str, Any] = (
+            {"marker": MARKERS[rank % len(MARKERS)], "markevery": max(1, len(at) // 12)} if rank >= 0 else {}
+        )
+        axes.plot(at, values[0], color=colour, linestyle=line, label=wrap(name, 24), **marker)
+    if isinstance(floor, int | float):
+        axes.axhline(floor, color=FLOOR, linestyle="--", linewidth=1.4, label=wrap(floor_label, 24))
+    if logx:
+        axes.set_xscale("log")
+        if len(at) <= 8:  # the points themselves say more than powers of ten
+            axes.set_xticks(at, [f"{value:g}" for value in at])
+            axes.minorticks_off()
+    if logy:
+        axes.set_yscale("log")
+    axes.set(xlabel=xlabel, ylabel=wrap(ylabel, 44))
+    if len(axes.get_legend_handles_labels()[0]) > 1:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    return figure

@@ -1,0 +1,165 @@
+"""The look of every figure, and `show`, which turns a Figure into one PNG.   All chapters."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import re
+from collections.abc import Callable
+from typing import Any, ParamSpec
+
+import matplotlib
+from cycler import cycler
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
+
+Options = ParamSpec("Options")
+
+# Okabe & Ito (2008), ordered so that neighbours differ most; yellow is left out: it vanishes on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
+LINES = (
+    "-",
+    (0, (6, 2)),
+    (0, (2, 1.5)),
+    (0, (6, 2, 1.5, 2)),
+    (0, (10, 2)),
+    (0, (1, 1)),
+    (0, (4, 1, 1, 1, 1, 1)),
+    "-",
+)
+FLOOR = "#555555"
+DPI = 100  # 800 pixels for the usual 8 inches: sharp enough to read, light enough to store in a notebook
+
+SETTINGS: dict[Any, Any] = {
+    "axes.axisbelow": True,
+    "axes.facecolor": "white",
+    "axes.grid": True,
+    "axes.labelsize": 11,
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.dpi": DPI,
+    "figure.facecolor": "white",
+    "figure.titlesize": 12.5,
+    "figure.titleweight": "bold",
+    "font.size": 10.5,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.8,
+    "hatch.linewidth": 0.6,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 6.5,
+    "savefig.dpi": DPI,
+    "savefig.facecolor": "white",
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+}
+
+
+def style() -> None:
+    """Set the look of the course for every later figure, pyplot's own included.
+
+    Chapter: 00
+    """
+    matplotlib.rcParams.update(SETTINGS)
+
+
+def styled(draw: Callable[Options, Figure]) -> Callable[Options, Figure]:
+    """Let a drawing function use the look of the course without changing the caller's settings."""
+
+    @functools.wraps(draw)
+    def wrapper(*args: Options.args, **kwargs: Options.kwargs) -> Figure:
+        with matplotlib.rc_context(SETTINGS):
+            return draw(*args, **kwargs)
+
+    return wrapper
+
+
+def show(figure: Figure) -> None:
+    """Display a figure as one PNG, with its title as the text alternative, and close it.
+
+    Outside a notebook nothing is displayed; the figure is closed all the same.
+
+    Raises:
+        TypeError: the argument is not a matplotlib Figure.
+
+    Chapter: 00
+    """
+    if not isinstance(figure, Figure):
+        raise TypeError(
+            f"show: expected a matplotlib Figure, got {type(figure).__name__}; pass what a plots function returned"
+        )
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.display import display
+
+    if InteractiveShell.initialized():
+        display(picture(figure), raw=True)  # type: ignore[no-untyped-call]
+    from matplotlib import pyplot
+
+    pyplot.close(figure)
+
+
+def picture(figure: Figure) -> dict[str, str]:
+    """A figure as a notebook output: the PNG and, for those who cannot see it, its title."""
+    return {
+        "image/png": base64.b64encode(png(figure)).decode(),
+        "text/plain": f"[figure: {title_of(figure)}]",
+    }
+
+
+def png(figure: Figure) -> bytes:
+    """The bytes of a figure as a PNG; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    small = io.BytesIO()
+    # 256 colours are enough for drawings, and save two thirds of the bytes in every stored notebook.
+    with Image.open(buffer) as image:
+        few = image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        few.save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def title_of(figure: Figure) -> str:
+    """The title of a figure on one line: its own, else that of its first axes that has one."""
+    titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
+    return " ".join(next((title for title in titles if title), "untitled").split())
+
+
+def canvas(width: float, height: float, title: str) -> Figure:
+    """An empty Figure of so many inches, laid out without overlaps, its title wrapped to the width.
+
+    It is made without pyplot, so that a notebook cannot draw it a second time at the end of the cell.
+    """
+    figure = Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.08))
+    if title:
+        figure.suptitle(wrap(title, int(width * 9.5)), x=0.012, ha="left")
+    return figure
+
+
+def wrap(text: str, width: int) -> str:
+    """Break a text into lines of at most `width` characters, long words after dots and hyphens.
+
+    >>> wrap("meta-trained prototypes", 14)
+    'meta-trained\\nprototypes'
+    >>> wrap("talk.politics.mideast", 17)
+    'talk.politics.\\nmideast'
+    """
+    lines = [""]
+    for word in text.replace("\n", " \n ").split(" "):
+        if word == "\n":
+            lines.append("")
+            continue
+        pieces = re.split(r"(?<=[./_-])(?=[A-Za-z])", word) if len(word) > min(width, 14) else [word]
+        for rank, piece in enumerate(pieces):
+            space = " " if rank == 0 and lines[-1] else ""
+            if lines[-1] and len(lines[-1]) + len(space) + len(piece) > width:
+                lines.append("")
+                space = ""
+            lines[-1] += space + piece
+            while len(lines[-1]) > width:  # a word that no rule breaks is cut
+                lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return "\n".join(lines)

@@ -1,0 +1,323 @@
+"""Figures hold what they were given, name it, and nothing in them overlaps."""
+
+import base64
+from itertools import combinations
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from metalearn_lib import plots
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.episodes import Episodes, EpisodeSampler
+from metalearn_lib.evaluation import Score
+from metalearn_lib.plots.course_map import CHAPTERS
+from metalearn_lib.plots.style import FLOOR, SETTINGS, png, title_of, wrap
+
+LONG = "a prototypical network with a convolutional encoder, meta-trained for 800 steps"
+
+
+def score(mean: float, *, key: str = "same", n: int = 100) -> Score:
+    noise = np.random.default_rng(0).normal(0, 0.05, n)
+    return Score.of(np.clip(mean + noise, 0, 1), key=(key,))
+
+
+@pytest.fixture
+def scores() -> dict[str, Score]:
+    return {"tf-idf centroid": score(0.4), LONG: score(0.5), "GloVe centroid": score(0.4), "worse": score(0.3)}
+
+
+@pytest.fixture
+def episode() -> Episodes:
+    names = ["talk.politics.mideast", "rec.sport.hockey", "soc.religion.christian", "misc.forsale", "sci.med"]
+    texts = [f"{name} post number {i} costs $5 or $6 " + "and so on " * 30 for name in names for i in range(8)]
+    corpus = Corpus("posts", texts=texts, labels=[name for name in names for _ in range(8)])
+    return EpisodeSampler(corpus, n_way=5, k_shot=2, n_query=5, seed=0).sample(2)
+
+
+def by_class(noise: float, pull: float = 0.0):
+    """An encoder that puts class c at the c-th corner of a simplex, with noise; `pull` mixes the classes up."""
+
+    def encode(x: torch.Tensor, pool: Corpus | None) -> torch.Tensor:
+        corner = torch.eye(len(pool.classes))[[pool.classes.index(pool.labels[i]) for i in x.flatten()]]
+        spread = torch.randn(corner.shape, generator=torch.Generator().manual_seed(0))
+        return ((1 - pull) * corner + noise * spread).reshape(*x.shape, -1)
+
+    return encode
+
+
+def texts_of(figure: Figure) -> list[Text]:
+    """All visible texts with their extent in pixels, after the layout is done."""
+    FigureCanvasAgg(figure).draw()
+    ticks = {
+        label
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for label in axis.get_ticklabels()
+        if not axes.axison or not axis.get_view_interval()[0] <= _at(axis, label) <= axis.get_view_interval()[1]
+    }
+    found = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    hidden = {text for axes in figure.axes if not axes.axison for text in axes.findobj(Text)} - {
+        text for axes in figure.axes for text in axes.texts
+    }
+    return [text for text in found if text not in ticks | hidden]
+
+
+def _at(axis, label: Text) -> float:
+    return label.get_position()[0 if axis.axis_name == "x" else 1]
+
+
+def overlaps(figure: Figure) -> list[tuple[str, str]]:
+    boxes = [(text.get_text(), text.get_window_extent()) for text in texts_of(figure)]
+    touching = [(a, b) for (a, x), (b, y) in combinations(boxes, 2) if x.padded(-1).overlaps(y.padded(-1))]
+    width, height = figure.canvas.get_width_height()
+    outside = [(a, "the edge") for a, x in boxes if x.x0 < -1 or x.y0 < -1 or x.x1 > width + 1 or x.y1 > height + 1]
+    return touching + outside
+
+
+def test_an_overlap_would_be_noticed():
+    figure = Figure()
+    figure.text(0.5, 0.5, "one over")
+    figure.text(0.52, 0.5, "the other")
+    figure.text(0.99, 0.9, "cut at the edge")
+    assert overlaps(figure) == [("one over", "the other"), ("cut at the edge", "the edge")]
+
+
+class TestCompare:
+    def test_one_dot_and_one_interval_per_method(self, scores):
+        axes = plots.compare(scores, floor="tf-idf centroid", chance=0.2, title="Found").axes[0]
+        bars = [line for line in axes.lines if len(line.get_xdata()) == 2 and line.get_linestyle() == "-"]
+        assert len(bars) == len(scores)
+        for bar, value in zip(bars, scores.values(), strict=True):
+            assert list(bar.get_xdata()) == pytest.approx([100 * value.low, 100 * value.high])
+        assert [text.get_text() for text in axes.texts] == [f"{100 * s.mean:.1f}" for s in scores.values()]
+
+    def test_title_axis_and_rows_are_named(self, scores):
+        figure = plots.compare(scores, floor="tf-idf centroid", title="Found")
+        assert title_of(figure) == "Found"
+        assert "accuracy (%)" in figure.axes[0].get_xlabel()
+        rows = [label.get_text().replace("\n", " ") for label in figure.axes[0].get_yticklabels()]
+        assert rows[0] == "tf-idf centroid" and len(rows) == 4
+
+    def test_floor_is_dashed_at_its_mean_and_chance_dotted(self, scores):
+        lines = plots.compare(scores, floor="tf-idf centroid", chance=0.2, title="t").axes[0].lines
+        assert [line.get_xdata()[0] for line in lines if line.get_linestyle() == "--"] == [
+            pytest.approx(100 * scores["tf-idf centroid"].mean)
+        ]
+        assert [line.get_xdata()[0] for line in lines if line.get_linestyle() == ":"] == [20]
+
+    def test_markers_say_where_a_method_stands(self, scores):
+        figure = plots.compare(scores, floor="tf-idf centroid", title="t")
+        markers = [line.get_marker() for line in figure.axes[0].lines if line.get_marker() not in ("None", "")]
+        assert markers == ["|", "o", "s", "v"]
+        legend = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+        assert all(words in legend for words in ("above the floor", "no clear difference", "below the floor"))
+
+    def test_panels_share_rows(self, scores):
+        figure = plots.compare({"1 shot": scores, "5 shots": {LONG: score(0.6)}}, title="t")
+        assert [axes.get_title() for axes in figure.axes] == ["1 shot", "5 shots"]
+        assert len(figure.axes[1].texts) == 1
+
+    @pytest.mark.parametrize("panels", [1, 2, 3])
+    def test_nothing_overlaps(self, scores, panels):
+        given = {f"{n} shots": scores for n in range(panels)} if panels > 1 else scores
+        figure = plots.compare(given, floor="tf-idf centroid", chance=0.2, title=f"{LONG}: {LONG}, and more")
+        assert overlaps(figure) == []
+
+    def test_bad_input(self, scores):
+        with pytest.raises(ValueError, match="no scores"):
+            plots.compare({}, title="t")
+        with pytest.raises(ValueError, match="'nobody' is not among"):
+            plots.compare(scores, floor="nobody", title="t")
+
+
+class TestCurves:
+    x = (1, 2, 5, 10)
+    band = ([1.0, 2, 3, 4], [0.5, 1, 2, 3], [1.5, 3, 4, 5])
+
+    def test_lines_bands_and_floor(self):
+        lines = {"ours": self.band, "tf-idf": self.band, "mean only": self.band[0]}
+        figure = plots.curves(self.x, lines, floor="tf-idf", title="t", xlabel="shots", ylabel="points")
+        axes = figure.axes[0]
+        assert len(axes.lines) == 3 and len(axes.collections) == 2
+        assert axes.lines[1].get_linestyle() == "--" and axes.lines[1].get_color() == FLOOR
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("shots", "points")
+        assert overlaps(figure) == []
+
+    def test_each_line_differs_in_colour_marker_and_style(self):
+        lines = {f"line {i}": self.band for i in range(6)}
+        drawn = plots.curves(self.x, lines, title="t", xlabel="x", ylabel="y").axes[0].lines
+        for look in (matplotlib.lines.Line2D.get_color, matplotlib.lines.Line2D.get_marker):
+            assert len({look(line) for line in drawn}) == 6
+        assert len({str(line._unscaled_dash_pattern) for line in drawn}) == 6
+
+    def test_a_number_as_floor_and_few_points_on_a_log_axis(self):
+        figure = plots.curves(self.x, {"a": self.band}, floor=2.5, logx=True, title=LONG * 2, xlabel="x", ylabel="y")
+        axes = figure.axes[0]
+        assert axes.lines[-1].get_ydata()[0] == 2.5
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "5", "10"]
+        assert overlaps(figure) == []
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="no lines"):
+            plots.curves(self.x, {}, title="t", xlabel="x", ylabel="y")
+        with pytest.raises(ValueError, match="x has 4 values"):
+            plots.curves(self.x, {"a": [1, 2]}, title="t", xlabel="x", ylabel="y")
+        with pytest.raises(ValueError, match="'b' is not among"):
+            plots.curves(self.x, {"a": self.band}, floor="b", title="t", xlabel="x", ylabel="y")
+
+
+class TestEpisodes:
+    def test_map_draws_every_example_and_rings_only_errors(self, episode):
+        figure = plots.episode_map(by_class(0.01), episode, title="An episode")
+        points = [len(line.get_xdata()) for line in figure.axes[0].lines]
+        assert points == [5, 2, 1] * 5 + [0]  # per class: queries, support, prototype; then the rings
+        assert "main direction" in figure.axes[0].get_xlabel()
+
+    def test_map_rings_queries_nearer_to_another_prototype(self, episode):
+        figure = plots.episode_map(by_class(1.0, pull=1.0), episode, title="Noise only", task=1)
+        rings = figure.axes[0].lines[-1]
+        assert len(rings.get_xdata()) > 5
+        labels = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        assert any(f"{len(rings.get_xdata())} of 25" in label for label in labels)
+
+    def test_map_legend_stands_outside_the_data(self, episode):
+        figure = plots.episode_map(by_class(0.3), episode, title=f"{LONG}: {LONG}")
+        assert overlaps(figure) == []
+        legend, axes = figure.axes[0].get_legend(), figure.axes[0]
+        assert legend.get_window_extent().x0 >= axes.get_window_extent().x1
+
+    def test_table_shows_support_then_queries(self, episode):
+        figure = plots.episode_table(episode, title="Posts", queries=1)
+        words = [text.get_text() for text in figure.axes[0].texts]
+        assert words.count("support") == 10 and words.count("query") == 5
+        assert overlaps(figure) == []
+
+    def test_table_can_hide_the_queries(self, episode):
+        words = [text.get_text() for text in plots.episode_table(episode, title="t", hide_queries=True).axes[0].texts]
+        assert words.count("?") == 5 and [word for word in words if word.startswith("query")] == [
+            f"query {c}" for c in "ABCDE"
+        ]
+
+    def test_bad_input(self, episode):
+        for draw in (plots.episode_table, lambda e, **k: plots.episode_map(by_class(0.1), e, **k)):
+            with pytest.raises(ValueError, match="use 0 … 1"):
+                draw(episode, title="t", task=2)
+        with pytest.raises(ValueError, match="not finite"):
+            plots.episode_map(lambda x, pool: torch.full((*x.shape, 3), float("nan")), episode, title="t")
+        with pytest.raises(ValueError, match="characters=3"):
+            plots.episode_table(episode, title="t", characters=3)
+
+
+class TestMatrices:
+    def test_heatmap_prints_each_value(self):
+        figure = plots.heatmap(
+            [[0.1, 0.9, 0.5], [1, 0, 0.25]], ["a", "b"], ["x", "y", "z"], title="t", xlabel="to", ylabel="from"
+        )
+        assert [text.get_text() for text in figure.axes[0].texts] == ["0.10", "0.90", "0.50", "1.00", "0.00", "0.25"]
+        assert overlaps(figure) == []
+
+    @pytest.mark.parametrize("n", [7, 12, 20])
+    def test_long_names_do_not_overlap(self, n):
+        names = [f"talk.politics.mideast.{i}" for i in range(n)]
+        figure = plots.heatmap(np.eye(n), names, names, title="t", xlabel="predicted", ylabel="true")
+        assert overlaps(figure) == []
+        assert len(figure.axes) == (2 if n > 16 else 1)  # a colour bar where numbers do not fit
+
+    def test_text_weights_draws_each_word_once_in_order(self):
+        words = [f"word{i}" for i in range(60)] + ["$1", "$2"]
+        figure = plots.text_weights(words, np.arange(62), title=LONG)
+        assert [text.get_text() for text in figure.axes[0].texts] == words
+        assert len(figure.axes[0].lines) == 7  # the heaviest tenth is underlined
+        assert overlaps(figure) == []
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="1 rows and 2 columns"):
+            plots.heatmap([[1, 2, 3]], ["a"], ["x", "y"], title="t")
+        for weights in ([1.0], [1.0, float("nan")]):
+            with pytest.raises(ValueError, match="one finite number for each word"):
+                plots.text_weights(["a", "b"], weights, title="t")
+
+
+class TestCourseMap:
+    def test_every_chapter_is_there_and_nothing_overlaps(self):
+        figure = plots.course_map()
+        words = [text.get_text() for text in figure.axes[0].texts]
+        assert [word for word in words if word.isdigit()] == [f"{number:02d}" for number in range(14)]
+        assert all(chapter.title in words for chapter in CHAPTERS)
+        assert overlaps(figure) == []
+
+    def test_titles_fit_their_boxes(self):
+        figure = plots.course_map()
+        FigureCanvasAgg(figure).draw()
+        axes = figure.axes[0]
+        boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, matplotlib.patches.FancyBboxPatch)]
+        for text in axes.texts:
+            if text.get_text() in {chapter.title for chapter in CHAPTERS}:
+                extent = text.get_window_extent()
+                assert any(
+                    b.x0 < extent.x0 and extent.x1 < b.x1 and b.y0 < extent.y0 and extent.y1 < b.y1 for b in boxes
+                )
+
+    def test_one_reads_only_backwards(self):
+        assert all(first < number for number, chapter in enumerate(CHAPTERS) for first in chapter.first)
+
+
+class TestStyle:
+    def test_drawing_leaves_the_settings_of_others_alone(self, scores):
+        before = dict(matplotlib.rcParams)
+        plots.compare(scores, title="t")
+        assert dict(matplotlib.rcParams) == before
+
+    def test_style_makes_faces_white(self):
+        with matplotlib.rc_context():
+            plots.style()
+            assert matplotlib.rcParams["figure.facecolor"] == matplotlib.rcParams["axes.facecolor"] == "white"
+        assert "text.parse_math" not in SETTINGS  # formulas in labels still work
+
+    def test_show_displays_exactly_one_png_and_closes(self, scores, monkeypatch):
+        shown = []
+        monkeypatch.setattr("IPython.core.interactiveshell.InteractiveShell.initialized", lambda: True)
+        monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+        figure = pyplot.figure()
+        figure.add_subplot().set_title("Its own title")
+        plots.show(figure)
+        plots.show(plots.compare(scores, title="A finding"))
+        assert [data["text/plain"] for data in shown] == ["[figure: Its own title]", "[figure: A finding]"]
+        assert all(set(data) == {"image/png", "text/plain"} for data in shown)
+        assert all(base64.b64decode(data["image/png"]).startswith(b"\x89PNG") for data in shown)
+        assert pyplot.get_fignums() == []
+
+    def test_show_outside_a_notebook_is_silent(self, scores, capsys):
+        plots.show(plots.compare(scores, title="t"))
+        assert capsys.readouterr().out == ""
+
+    def test_show_refuses_what_is_no_figure(self):
+        with pytest.raises(TypeError, match="got Axes"):
+            plots.show(Figure().subplots())
+
+    def test_png_is_small_and_the_same_each_time(self):
+        first = png(plots.course_map())
+        assert first == png(plots.course_map()) and len(first) < 60_000
+
+    def test_palette_survives_the_saving_of_colours(self):
+        import io
+
+        from PIL import Image
+
+        figure = plots.curves([1, 2], {str(i): [i, i] for i in range(8)}, title="t", xlabel="x", ylabel="y")
+        pixels = np.asarray(Image.open(io.BytesIO(png(figure))).convert("RGB")).reshape(-1, 3).astype(int)
+        for colour in plots.results.PALETTE:
+            rgb = 255 * np.array(matplotlib.colors.to_rgb(colour))
+            assert np.abs(pixels - rgb).max(1).min() < 10
+
+    @pytest.mark.parametrize("text", ["", "one", "two words", "talk.politics.mideast", "x" * 50, "a\nb", LONG])
+    def test_wrap_keeps_every_letter_and_the_width(self, text):
+        wrapped = wrap(text, 12)
+        assert "".join(wrapped.split()) == "".join(text.split())
+        assert all(len(line) <= 12 for line in wrapped.split("\n"))
