@@ -1,0 +1,23 @@
+"""Language models over word tokens: n-gram, RNN, LSTM and Transformer, one interface, one perplexity.
+
+Every model of a comparison must share one closed vocabulary: a word outside it is `<unk>` for all of them, so
+that all assign probability to the same outcomes. Perplexity counts every token and the end of every sentence.
+
+Chapter: 01
+"""
+
+from metalearn_lib.language_models.neural import KINDS, NeuralLanguageModel, fit
+from metalearn_lib.language_models.ngram import NGram
+from metalearn_lib.language_models.scoring import LanguageModel, Perplexity, PerplexityRatio, perplexity, sample
+
+__all__ = [
+    "KINDS",
+    "LanguageModel",
+    "NGram",
+    "NeuralLanguageModel",
+    "Perplexity",
+    "PerplexityRatio",
+    "fit",
+    "perplexity",
+    "sample",
+]
