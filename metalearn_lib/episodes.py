@@ -167,6 +167,10 @@ class EpisodeSampler(TaskSampler):
         settings = {"n_way": n_way, "k_shot": k_shot, "n_query": n_query, "seed": seed}
         super().__init__(corpus, groups, allow_overlap=allow_overlap, **settings)
 
+    def on(self, corpus: Corpus, *, seed: int) -> EpisodeSampler:
+        """Episodes of the same shape from another corpus."""
+        return EpisodeSampler(corpus, n_way=self.n_way, k_shot=self.k_shot, n_query=self.n_query, seed=seed)
+
     def tasks(self, numbers: np.ndarray) -> np.ndarray:
         random = uniforms(self.seed, numbers, stream=0, size=self.n_way)
         return choose(random, np.full(len(numbers), len(self.sizes)))

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.episodes import EpisodeSampler
 from metalearn_lib.evaluation import Sampler, evaluate
 
 if TYPE_CHECKING:
@@ -50,17 +52,18 @@ class TrainingDiverged(RuntimeError):
 
 
 def progress_bar(steps: Iterable[T], title: str, *, show: bool = True, initial: int = 0) -> Iterator[T]:
-    """One tqdm bar on stdout, cleared at the end, so that stored outputs keep neither stderr nor timings."""
+    """One tqdm bar on stdout, cleared at the end; none where METALEARN_HEADLESS is set, as nobody would see it."""
     from tqdm import tqdm
 
-    yield from tqdm(steps, desc=title, disable=not show, initial=initial, leave=False, file=sys.stdout, mininterval=0.5)
+    hidden = not show or os.environ.get("METALEARN_HEADLESS", "0") not in ("", "0")
+    yield from tqdm(steps, desc=title, disable=hidden, initial=initial, leave=False, file=sys.stdout, mininterval=0.5)
 
 
 def meta_train(
     learner: Learner,
     sampler: Sampler,
     *,
-    valid: Sampler | None = None,
+    valid: Sampler | Corpus | None = None,
     steps: int = 800,
     tasks_per_step: int = 4,
     lr: float = 1e-3,
@@ -75,7 +78,8 @@ def meta_train(
 ) -> History:
     """Minimise `learner.meta_loss` over episodes with Adam.   Chapter: 04
 
-    Step i uses episodes i·tasks_per_step … With `valid`, accuracy on `valid_episodes` fixed episodes is measured
+    Step i uses episodes i·tasks_per_step … With `valid` (a sampler; a corpus stands for episodes of the same shape as
+    those of training, from the classes of that corpus), accuracy on `valid_episodes` fixed episodes is measured
     every `validate_every` steps, the best weights are restored at the end, and training stops after `patience`
     validations without a better one. With `checkpoint` (a file name), the state is written at each validation and
     when interrupted; a second call with the same arguments continues from there.
@@ -92,6 +96,10 @@ def meta_train(
         if value < 1:
             raise ValueError(f"meta_train({name}={value}): must be ≥ 1")
     learner.check_trainable()
+    if isinstance(valid, Corpus):
+        if not isinstance(sampler, EpisodeSampler):
+            raise ValueError(f"meta_train: for {type(sampler).__name__} give valid= a sampler too, not a corpus")
+        valid = sampler.on(valid, seed=sampler.seed + 1)
     torch.manual_seed(seed)
     parameters = [p for p in learner.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay)

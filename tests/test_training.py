@@ -163,6 +163,13 @@ def test_early_stopping_keeps_the_best_weights(learner, samplers):
     assert evaluate(model, samplers[1], episodes=10).mean == pytest.approx(max(history.valid_scores))
 
 
+def test_a_validation_corpus_stands_for_episodes_of_the_same_shape(learner, samplers, corpus):
+    by_corpus = meta_train(learner(), samplers[0], valid=corpus, **OPTIONS)
+    assert by_corpus == meta_train(learner(), samplers[0], valid=samplers[1], **OPTIONS)
+    with pytest.raises(ValueError, match="give valid= a sampler"):
+        meta_train(learner(), StopsAt(samplers[0], 0), valid=corpus, **OPTIONS)
+
+
 def test_a_checkpoint_of_another_run_is_refused(learner, samplers, tmp_path):
     meta_train(learner(), samplers[0], checkpoint=tmp_path / "c", **OPTIONS)
     with pytest.raises(ValueError, match=r"another run \(different: lr\)"):
@@ -214,8 +221,12 @@ def test_bad_numbers_are_refused(learner, samplers, name):
         meta_train(learner(), samplers[0], **{**OPTIONS, name: 0})
 
 
-def test_progress_goes_to_stdout_and_leaves_no_trace_on_stderr(learner, samplers, capsys):
+def test_progress_goes_to_stdout_and_leaves_no_trace_on_stderr(learner, samplers, capsys, monkeypatch):
+    monkeypatch.delenv("METALEARN_HEADLESS", raising=False)
     meta_train(learner(), samplers[0], **{**OPTIONS, "progress": True})
     captured = capsys.readouterr()
     assert "meta-train prototypes" in captured.out
     assert captured.err == ""
+    monkeypatch.setenv("METALEARN_HEADLESS", "1")
+    meta_train(learner(), samplers[0], **{**OPTIONS, "progress": True})
+    assert capsys.readouterr().out == ""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from metalearn_lib.encoders.base import Encoder
+from metalearn_lib.episodes import positions
 
 if TYPE_CHECKING:
     from metalearn_lib.corpora import Corpus
@@ -47,11 +48,9 @@ class Whitened(Encoder):
 
 def _fit(vectors: Tensor, labels: Sequence[str], shrink: float) -> tuple[Tensor, Tensor]:
     """Vectors [n, D] and labels → mean [D] and symmetric matrix [D, D]."""
-    names = sorted(set(labels))
-    codes = torch.tensor([names.index(label) for label in labels])
-    centres = torch.zeros(len(names), vectors.shape[1], dtype=vectors.dtype)
-    centres = centres.index_reduce(0, codes, vectors, "mean", include_self=False)
-    deviations = vectors - centres[codes]
+    deviations = vectors.clone()
+    for members in positions(labels).values():
+        deviations[members] -= vectors[members].mean(0)
     covariance = deviations.T @ deviations / len(vectors)
     dim = len(covariance)
     average = covariance.trace() / dim

@@ -2,6 +2,7 @@
 
 from metalearn_lib.learners.base import Learner, MetaLearner, NotTrainable
 from metalearn_lib.learners.baselines import (
+    Centroid,
     FineTuned,
     GloveCentroid,
     LogisticRegression,
@@ -18,6 +19,7 @@ from metalearn_lib.learners.signatures import DistributionalSignatures
 
 __all__ = [
     "Blend",
+    "Centroid",
     "Distance",
     "DistributionalSignatures",
     "FineTuned",

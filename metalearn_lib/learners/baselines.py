@@ -30,14 +30,17 @@ class TfidfCentroid(Learner):
     Rocchio's classifier. The idf is counted on the meta-training texts only; a word that they never used has the
     largest idf, so new topics keep their telling words. Logits are 10 × cosine. `weighting` of a word that occurs c
     times, in df of n background texts: "log" is (1 + ln c) · ln((1 + n) / (1 + df)); "plain" is scikit-learn's default,
-    c · (ln((1 + n) / (1 + df)) + 1), which on long texts lets common words drown the telling ones.
+    c · (ln((1 + n) / (1 + df)) + 1), which on long texts lets common words drown the telling ones. `idf_power` = 2
+    squares the logarithm of "log".
     """
 
-    def __init__(self, background: Corpus, *, weighting: Literal["log", "plain"] = "log") -> None:
+    def __init__(
+        self, background: Corpus, *, weighting: Literal["log", "plain"] = "log", idf_power: float = 1.0
+    ) -> None:
         super().__init__()
         if weighting not in ("log", "plain"):
             raise ValueError(f"TfidfCentroid(weighting={weighting!r}): use 'log' or 'plain'")
-        self.background, self.weighting = background, weighting
+        self.background, self.weighting, self.idf_power = background, weighting, idf_power
         self.name = "tf-idf centroid" if weighting == "log" else "tf-idf centroid, plain"
         self._rows: WeakKeyDictionary[Corpus, Any] = WeakKeyDictionary()
 
@@ -72,7 +75,7 @@ class TfidfCentroid(Learner):
             idf = np.array([statistics.idf(word) for word in counter.get_feature_names_out()], dtype=np.float32)
             if self.weighting == "log":
                 counts.data = 1 + np.log(counts.data)
-                idf -= 1
+                idf = (idf - 1) ** self.idf_power
             self._rows[pool] = to_unit_length(counts.multiply(idf).tocsr())
         return self._rows[pool]
 
