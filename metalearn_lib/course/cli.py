@@ -14,7 +14,7 @@ from rich.table import Table
 
 from . import checks, doctor, report
 from .chapters import UsageError, choose_parameters, find, parse_parameters
-from .folders import notebooks_folder, root
+from .folders import KERNEL_ENVIRONMENT, notebooks_folder, root
 from .runner import Busy, Interrupted, Run
 
 app = typer.Typer(
@@ -144,7 +144,7 @@ def benchmark(context: typer.Context) -> None:
 def check() -> None:
     """Lint, types, unit tests, notebook checks and nbval: what must hold before a change goes in."""
     os.chdir(root())
-    os.environ["METALEARN_HEADLESS"] = "1"  # as when the outputs were stored: no sliders, no progress bars
+    os.environ.update(KERNEL_ENVIRONMENT)  # as when the outputs were stored
     failed = [name for name, command in checks.steps() if not _step(name, command)]
     for sentence in report.over_budget(report.read_report(root() / "build")):
         console.print(f"note: in the last run {sentence}", markup=False, highlight=False)

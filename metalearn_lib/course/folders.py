@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# A chapter that nobody watches: no sliders, no progress bars, and one thread, since the tensors of an episode are so
+# small that a second thread costs more than it brings, and much more where several chapters run at once.
+KERNEL_ENVIRONMENT = {"METALEARN_HEADLESS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
 
 def root() -> Path:
     """The checkout."""

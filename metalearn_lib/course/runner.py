@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from . import report as reports
 from .chapters import Chapter
 from .cleaning import write_text
+from .folders import KERNEL_ENVIRONMENT
 from .worker import Job, command
 
 
@@ -136,9 +137,7 @@ class Run:
             source=str(chapter.path), output=str(work / chapter.path.name), in_place=in_place,
             parameters=dict(self.parameters[chapter.name]), cell_timeout=self.cell_timeout,
         )  # fmt: skip
-        environment = {**os.environ, "METALEARN_HEADLESS": "1"}  # no sliders, no progress bars in a stored output
-        if self.jobs > 1:  # several kernels that each take every core slow each other down
-            environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // self.jobs)))
+        environment = {**os.environ, **KERNEL_ENVIRONMENT}
         log = (work / f"{chapter.name}.log").open("w+", encoding="utf-8")
         worker = subprocess.Popen(
             command(job), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,

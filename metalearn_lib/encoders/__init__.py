@@ -6,14 +6,17 @@
 
 from metalearn_lib.encoders.averaged import Averaged
 from metalearn_lib.encoders.base import Encoder, Identity, Projected
+from metalearn_lib.encoders.combined import Concatenated, Frozen
 from metalearn_lib.encoders.sequence import Convolutional, Recurrent, SelfAttention
 from metalearn_lib.encoders.transformer import Transformer
 from metalearn_lib.encoders.whitened import Whitened
 
 __all__ = [
     "Averaged",
+    "Concatenated",
     "Convolutional",
     "Encoder",
+    "Frozen",
     "Identity",
     "Projected",
     "Recurrent",

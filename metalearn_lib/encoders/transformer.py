@@ -78,7 +78,7 @@ class Transformer(Encoder):
         return self
 
     def _tokens(self, texts: Sequence[str], *, windows: int = 1, pad_to: int | None = None) -> tuple[Tensor, Tensor]:
-        """Texts → token numbers [w, L] and whose they are [w]; padded with -1, as every model pads with another number."""
+        """Texts → token numbers [w, L] and whose they are [w]; padded with -1: every model pads with another number."""
         settings = {"truncation": True, "max_length": self.max_length, "return_overflowing_tokens": windows > 1}
         encoded = self.tokenizer(list(texts), **settings)
         ids: list[list[int]] = encoded["input_ids"]

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 class TfidfCentroid(Learner):
     """Nearest class centroid of tf-idf vectors by cosine; open vocabulary, idf from `background`.   Chapter: 04
 
-    Rocchio's classifier. The idf is counted on the meta-training texts only; a word that they never used has the
-    largest idf, so new topics keep their telling words. Logits are 10 × cosine. `weighting` of a word that occurs c
-    times, in df of n background texts: "log" is (1 + ln c) · ln((1 + n) / (1 + df)); "plain" is scikit-learn's default,
-    c · (ln((1 + n) / (1 + df)) + 1), which on long texts lets common words drown the telling ones. `idf_power` = 2
-    squares the logarithm of "log".
+    Rocchio's classifier. Words are runs of letters and digits, so that "top-up" shares two with "top up". The idf is
+    counted on the meta-training texts only; a word that they never used has the largest idf, so new topics keep their
+    telling words. Logits are 10 × cosine. `weighting` of a word that occurs c times, in df of n background texts:
+    "log" is (1 + ln c) · ln((1 + n) / (1 + df)); "plain" is scikit-learn's default, c · (ln((1 + n) / (1 + df)) + 1),
+    which on long texts lets common words drown the telling ones. `idf_power` = 2 squares the logarithm of "log".
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class TfidfCentroid(Learner):
             from sklearn.preprocessing import normalize as to_unit_length
 
             text.check_texts(pool.texts, "TfidfCentroid")
-            counter = CountVectorizer(tokenizer=text.tokenize, token_pattern=None, lowercase=False, dtype=np.float32)
+            counter = CountVectorizer(token_pattern=r"\w+", dtype=np.float32)
             counts = counter.fit_transform(pool.texts)
-            statistics = text.statistics(self.background)
-            idf = np.array([statistics.idf(word) for word in counter.get_feature_names_out()], dtype=np.float32)
+            occurs = np.asarray((counter.transform(self.background.texts) > 0).sum(0)).ravel()
+            idf = (np.log((1 + len(self.background)) / (1 + occurs)) + 1).astype(np.float32)
             if self.weighting == "log":
                 counts.data = 1 + np.log(counts.data)
                 idf = (idf - 1) ** self.idf_power

@@ -128,3 +128,13 @@ def test_tfidf_against_dictionaries(words, weighting, formula):
                 length = math.sqrt(sum(v * v for v in centre.values()))
                 cosine = sum(v * centre.get(w, 0) for w, v in query.items()) / length
                 assert logits[task, row, way].item() == pytest.approx(10 * cosine, abs=1e-4)
+
+
+def test_tfidf_sees_the_words_of_a_compound_and_no_punctuation():
+    from metalearn_lib.corpora import Corpus
+
+    corpus = Corpus("top-ups", ["my top-up failed?", "wrong colour!", "Top up failed", "colour wrong"], ["a", "b"] * 2)
+    episodes = EpisodeSampler(corpus, n_way=2, k_shot=1, n_query=1, seed=0).sample(1)
+    logits = TfidfCentroid(corpus).predict(episodes)[0]
+    assert logits[1].tolist() == pytest.approx([0, 10], abs=1e-5)
+    assert logits[0, 0] > 5 and logits[0, 1] == 0

@@ -1,0 +1,93 @@
+"""Views put together, encoders that have learned enough, and the options of averages and maps that they rest on."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from metalearn_lib import encoders
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.text import WordVectors
+
+TEXTS = ["red cat cat cat", "green dog", "blue cat dog", "zyx qwv"]
+
+
+@pytest.fixture
+def vectors():
+    words = ["cat", "dog", "red", "green", "blue"]
+    return WordVectors.from_array(words, np.random.default_rng(0).normal(size=(5, 6)))
+
+
+@pytest.fixture
+def corpus():
+    return Corpus("colours", TEXTS, ["a", "a", "b", "b"])
+
+
+def test_a_frozen_encoder_gives_the_same_vectors_once_and_for_all(vectors, corpus, monkeypatch):
+    torch.manual_seed(0)
+    inner = encoders.Convolutional(vectors, channels=4, dropout=0.5)
+    expected = inner.embed(TEXTS)
+    frozen = encoders.Frozen(inner).train()
+    x = torch.tensor([[0, 3], [1, 2]])
+    torch.testing.assert_close(frozen(x, corpus), expected[x])
+    assert not any(p.requires_grad for p in frozen.parameters())
+    monkeypatch.setattr(inner, "encode", None)
+    torch.testing.assert_close(frozen(x, corpus), expected[x])
+
+
+def test_dot_products_of_concatenated_views_are_weighted_sums(vectors, corpus):
+    plain, convolutional = encoders.Averaged(vectors), encoders.Convolutional(vectors, channels=4)
+    both = encoders.Concatenated([plain, convolutional], weights=[1, 0.25])
+    x = torch.arange(3)
+    units = [torch.nn.functional.normalize(e.embed(TEXTS[:3]), dim=1) for e in (plain, convolutional)]
+    found = both(x, corpus)
+    assert found.shape == (3, both.dim) == (3, 6 + 12)
+    torch.testing.assert_close(found @ found.T, units[0] @ units[0].T + 0.25 * units[1] @ units[1].T)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, 1.0, 1.0]])
+def test_wrong_weights_are_refused(vectors, weights):
+    with pytest.raises(ValueError, match="positive"):
+        encoders.Concatenated([encoders.Averaged(vectors)] * 2, weights=weights)
+
+
+def test_log_counts_dampen_repetition(vectors):
+    vector = encoders.Averaged(vectors, log_counts=True).embed([TEXTS[0]])[0]
+    c = 1 + math.log(3)
+    torch.testing.assert_close(vector, (vectors.table[3] + c * vectors.table[1]) / (1 + c))
+
+
+def test_log_counts_change_nothing_where_no_word_is_repeated(vectors):
+    texts = ["red cat", "blue dog"]
+    for options in ({}, {"weighting": "sif"}):
+        plain, dampened = (encoders.Averaged(vectors, log_counts=log, **options).embed(texts) for log in (False, True))
+        torch.testing.assert_close(plain, dampened)
+
+
+def test_sif_without_a_background_trusts_the_rank_of_a_word(vectors):
+    vector = encoders.Averaged(vectors, weighting="sif").embed(["cat blue"])[0]
+    total = sum(1 / (rank + 10) for rank in range(5))
+    weights = [1e-3 / (1e-3 + 1 / (rank + 10) / total) for rank in (0, 4)]  # "cat" comes first, "blue" last
+    expected = (weights[0] * vectors.table[1] + weights[1] * vectors.table[5]) / sum(weights)
+    torch.testing.assert_close(vector, expected)
+    assert weights[0] < weights[1]
+
+
+def test_a_square_map_starts_as_the_identity_and_a_narrow_one_does_not(vectors):
+    inner = encoders.Averaged(vectors)
+    torch.testing.assert_close(encoders.Projected(inner).embed(TEXTS), inner.embed(TEXTS))
+    assert encoders.Projected(inner, dim=3).embed(TEXTS).shape == (4, 3)
+
+
+def test_dropout_of_inputs_acts_in_training_only(vectors, corpus):
+    torch.manual_seed(0)
+    encoder, x = encoders.Projected(encoders.Averaged(vectors), dropout=0.7), torch.arange(3)
+    noisy, exact = encoder.train()(x, corpus), encoder.eval()(x, corpus)
+    assert bool((noisy == 0).any()) and not bool((exact == 0).any())
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1.0])
+def test_impossible_dropout_is_refused(vectors, dropout):
+    with pytest.raises(ValueError, match="dropout"):
+        encoders.Projected(encoders.Averaged(vectors), dropout=dropout)
