@@ -126,12 +126,12 @@ def examine() -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def lab() -> None:
-    """Open the chapters in JupyterLab."""
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open the chapters in JupyterLab (options are JupyterLab's own, such as --no-browser)."""
     os.chdir(root())
     folder = str(notebooks_folder())
-    raise typer.Exit(_call([sys.executable, "-m", "jupyterlab", "--notebook-dir", folder]))
+    raise typer.Exit(_call([sys.executable, "-m", "jupyterlab", "--notebook-dir", folder, *context.args]))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
