@@ -1,4 +1,4 @@
-"""Tasks that are domains: the labels keep their meaning while the texts change; a movie = a task.   Chapter 03"""
+"""Tasks whose targets keep their meaning: a domain (a movie) = a task; sinusoids for meta-regression.   Chapter 03"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metalearn_lib.draws import choose, uniforms
-from metalearn_lib.episodes import TaskSampler, positions
+from metalearn_lib.episodes import Episodes, TaskSampler, positions
 
 if TYPE_CHECKING:
     from metalearn_lib.corpora import Corpus
@@ -69,6 +69,42 @@ class RegressionSampler(_OneDomainATask):
 
     def targets(self, positions: Tensor) -> Tensor:
         return self._ratings[positions]
+
+
+class SinusoidSampler:
+    """Draw meta-regression tasks y = a sin(x + b), 0.1 ≤ a ≤ 5, 0 ≤ b ≤ π, −5 ≤ x ≤ 5 (Finn et al., 2017, section 5.1).
+
+    Inputs are tensors [T, K, 1], targets [T, K]. `waves(tasks)` gives the amplitudes and phases behind the same
+    tasks.   Chapter: 03
+
+    >>> SinusoidSampler(k_shot=10).sample(4).support_x.shape
+    torch.Size([4, 10, 1])
+    """
+
+    def __init__(self, *, k_shot: int = 10, n_query: int = 10, seed: int = 0) -> None:
+        if k_shot < 1 or n_query < 1:
+            raise ValueError(f"SinusoidSampler(k_shot={k_shot}, n_query={n_query}): both must be ≥ 1")
+        self.k_shot, self.n_query, self.seed = k_shot, n_query, seed
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        return (type(self).__name__, self.k_shot, self.n_query, self.seed)
+
+    def waves(self, tasks: int = 1, *, first: int = 0) -> tuple[Tensor, Tensor]:
+        """Amplitudes [T, 1] and phases [T, 1] of tasks number `first` …"""
+        drawn = torch.from_numpy(uniforms(self.seed, np.arange(first, first + tasks), stream=0, size=2)).float()
+        return 0.1 + 4.9 * drawn[:, :1], torch.pi * drawn[:, 1:]
+
+    def sample(self, tasks: int = 1, *, first: int = 0) -> Episodes:
+        """Tasks number `first` … `first + tasks - 1`; the same numbers always give the same tasks."""
+        if tasks < 1 or first < 0:
+            raise ValueError(f"sample(tasks={tasks}, first={first}): tasks must be ≥ 1 and first ≥ 0")
+        amplitude, phase = self.waves(tasks, first=first)
+        size = self.k_shot + self.n_query
+        x = 10 * torch.from_numpy(uniforms(self.seed, np.arange(first, first + tasks), stream=1, size=size)).float() - 5
+        y = amplitude * torch.sin(x + phase)
+        k = self.k_shot
+        return Episodes(x[:, :k, None], y[:, :k], x[:, k:, None], y[:, k:], 1, k)
 
 
 def _domains(corpus: Corpus) -> list[str]:

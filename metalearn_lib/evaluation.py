@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metalearn_lib.episodes import Episodes
     from metalearn_lib.learners.base import Learner
 
-Metric = Literal["accuracy", "macro_f1"]
+Metric = Literal["accuracy", "macro_f1", "mse"]
 
 
 class Sampler(Protocol):
@@ -34,7 +34,7 @@ class Sampler(Protocol):
 class Comparison:
     """A difference of two means and its 95 % interval; true when the whole interval lies above `margin`.
 
-    `paired` tells whether both were measured on the same episodes.
+    `paired` tells whether both were measured on the same episodes; `share`, whether they are shares, shown in points.
     """
 
     difference: float
@@ -42,12 +42,15 @@ class Comparison:
     high: float
     paired: bool
     margin: float = 0.0
+    share: bool = True
 
     def __bool__(self) -> bool:
         return self.low > self.margin
 
     def __str__(self) -> str:
         kind = "paired" if self.paired else "unpaired"
+        if not self.share:
+            return f"{self.difference:+.3g}, 95 % interval {self.low:+.3g} … {self.high:+.3g}, {kind}"
         return (
             f"{100 * self.difference:+.1f} points, 95 % interval {100 * self.low:+.1f} … {100 * self.high:+.1f}, {kind}"
         )
@@ -59,7 +62,8 @@ class Score:
 
     The interval speaks of the episodes drawn from these classes, not of other classes, seeds or corpora. `a > b` is a
     `Comparison`: true only when the 95 % interval of the difference lies above zero, paired if both scores come from
-    the same episodes. `not a > b` therefore says "not shown to be better", not "worse".
+    the same episodes. `not a > b` therefore says "not shown to be better", not "worse". Of errors (`share=False`) the
+    lower is the better one: `a < b`.
 
     >>> coin, die = Score.of([0.5, 0.4, 0.6, 0.5]), Score.of([0.1, 0.2, 0.1, 0.2])
     >>> bool(coin > die), bool(die > coin)
@@ -72,15 +76,18 @@ class Score:
     high: float
     name: str = ""
     key: tuple[object, ...] | None = None
+    share: bool = True
 
     @classmethod
-    def of(cls, values: object, *, name: str = "", key: tuple[object, ...] | None = None) -> Score:
+    def of(
+        cls, values: object, *, name: str = "", key: tuple[object, ...] | None = None, share: bool = True
+    ) -> Score:
         """Score of per-episode values; raises ValueError for fewer than two or for NaN."""
         array = np.asarray(values, dtype=np.float64)
         if array.ndim != 1 or len(array) < 2 or not np.isfinite(array).all():
             raise ValueError(f"Score.of: need at least two finite values in one dimension, got shape {array.shape}")
         mean, half = float(array.mean()), _half_width(array)
-        return cls(array, mean, mean - half, mean + half, name, key)
+        return cls(array, mean, mean - half, mean + half, name, key, share)
 
     def minus(self, other: Score, *, margin: float = 0.0) -> Comparison:
         """The difference `self - other`: paired over the same episodes, otherwise by Welch's interval."""
@@ -97,7 +104,7 @@ class Score:
                 else 1.0
             )
             half = _t(freedom) * math.sqrt(spread)
-        return Comparison(difference, difference - half, difference + half, paired, margin)
+        return Comparison(difference, difference - half, difference + half, paired, margin, self.share)
 
     def __gt__(self, other: Score) -> Comparison:
         return self.minus(other)
@@ -110,6 +117,8 @@ class Score:
         return self.minus(other, margin=by)
 
     def __str__(self) -> str:
+        if not self.share:
+            return f"{self.mean:.3g} ± {(self.high - self.low) / 2:.2g}"
         return f"{100 * self.mean:.1f} ± {50 * (self.high - self.low):.1f} %"
 
     def __repr__(self) -> str:
@@ -123,18 +132,19 @@ def evaluate(
     episodes: int = 1000,
     batch: int = 50,
     first: int = 0,
-    metric: Metric = "accuracy",
+    metric: Metric | None = None,
     progress: bool = False,
 ) -> Score:
     """Adapt to the support set of each episode, predict its queries, and score.   Chapter: 04
 
+    `metric`: by default "accuracy", or for a regression "mse", the mean squared error; "macro_f1" is the other one.
     Draws episodes number `first` … `first + episodes - 1` in batches; no gradient is kept and the learner's
-    training mode is restored. Raises ValueError if a prediction is not finite.
+    training mode is restored. Raises ValueError if a prediction is not finite, or the metric does not fit the targets.
     """
     from metalearn_lib.training import progress_bar
 
-    if metric not in ("accuracy", "macro_f1"):
-        raise ValueError(f"evaluate(metric={metric!r}): use 'accuracy' or 'macro_f1'")
+    if metric not in (None, "accuracy", "macro_f1", "mse"):
+        raise ValueError(f"evaluate(metric={metric!r}): use 'accuracy', 'macro_f1' or 'mse'")
     if episodes < 2 or batch < 1:
         raise ValueError(f"evaluate(episodes={episodes}, batch={batch}): need episodes ≥ 2 and batch ≥ 1")
     was_training = learner.training
@@ -150,14 +160,28 @@ def evaluate(
                         f"evaluate: {learner.name} predicted NaN or infinity in episodes {first + start} …; "
                         "check its inputs"
                     )
-                values.append(_score(logits.argmax(-1), tasks.query_y, tasks.n_way, metric).cpu())
+                metric = _metric(metric, tasks.query_y)
+                values.append(_score(logits, tasks.query_y, tasks.n_way, metric).cpu())
     finally:
         learner.train(was_training)
-    return Score.of(torch.cat(values).numpy(), name=learner.name, key=(*sampler.key, first, metric))
+    key = (*sampler.key, first, metric)
+    return Score.of(torch.cat(values).numpy(), name=learner.name, key=key, share=metric != "mse")
 
 
-def _score(predicted: Tensor, truth: Tensor, n_way: int, metric: Metric) -> Tensor:
-    """Predicted and true classes [T, M] → a value per episode [T]."""
+def _metric(asked: Metric | None, truth: Tensor) -> Metric:
+    """The metric that fits the targets; raises ValueError where the one asked for does not."""
+    regression = truth.is_floating_point()
+    if asked is not None and regression != (asked == "mse"):
+        kind = "real numbers, so use 'mse'" if regression else "classes, so use 'accuracy' or 'macro_f1'"
+        raise ValueError(f"evaluate(metric={asked!r}): the targets of these episodes are {kind}")
+    return asked or ("mse" if regression else "accuracy")
+
+
+def _score(logits: Tensor, truth: Tensor, n_way: int, metric: Metric) -> Tensor:
+    """Outputs [T, M, N] and true classes or numbers [T, M] → a value per episode [T]."""
+    if metric == "mse":
+        return (logits[..., 0] - truth).double().square().mean(1)
+    predicted = logits.argmax(-1)
     if metric == "accuracy":
         return (predicted == truth).double().mean(1)
     ways = torch.arange(n_way, device=truth.device)

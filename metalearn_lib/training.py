@@ -32,19 +32,23 @@ T = TypeVar("T")
 
 @dataclass
 class History:
-    """What happened: meta-loss of each step, validation accuracies and the steps they were measured after."""
+    """What happened: meta-loss of each step, validation scores (of a regression: errors) and after which steps."""
 
     losses: list[float] = field(default_factory=list)
     valid_steps: list[int] = field(default_factory=list)
     valid_scores: list[float] = field(default_factory=list)
     stopped_early: bool = False
+    lower_is_better: bool = False
 
     @property
     def best_step(self) -> int | None:
         """The step whose weights were kept; None without validation."""
-        if not self.valid_scores:
-            return None
-        return self.valid_steps[self.valid_scores.index(max(self.valid_scores))]
+        return self.valid_steps[self.best] if self.valid_scores else None
+
+    @property
+    def best(self) -> int:
+        """Which validation was the best one, the first of equals."""
+        return self.valid_scores.index((min if self.lower_is_better else max)(self.valid_scores))
 
 
 class TrainingDiverged(RuntimeError):
@@ -79,10 +83,10 @@ def meta_train(
     """Minimise `learner.meta_loss` over episodes with Adam.   Chapter: 04
 
     Step i uses episodes i·tasks_per_step … With `valid` (a sampler; a corpus stands for episodes of the same shape as
-    those of training, from the classes of that corpus), accuracy on `valid_episodes` fixed episodes is measured
-    every `validate_every` steps, the best weights are restored at the end, and training stops after `patience`
-    validations without a better one. With `checkpoint` (a file name), the state is written at each validation and
-    when interrupted; a second call with the same arguments continues from there.
+    those of training, from the classes of that corpus), accuracy (of a regression: the mean squared error) on
+    `valid_episodes` fixed episodes is measured every `validate_every` steps, the best weights are restored at the
+    end, and training stops after `patience` validations without a better one. With `checkpoint` (a file name), the
+    state is written at each validation and when interrupted; a second call with the same arguments goes on from there.
 
     Raises NotTrainable for a baseline, TrainingDiverged when the loss is not finite, ValueError for bad arguments or
     a checkpoint of another run.
@@ -134,13 +138,14 @@ def meta_train(
             _step(run, sampler, step, tasks_per_step, parameters, clip)
             last = step + 1 == steps
             if valid is not None and ((step + 1) % validate_every == 0 or last):
-                score = evaluate(learner, valid, episodes=valid_episodes).mean
-                if not history.valid_scores or score > max(history.valid_scores):
-                    run.best = {k: v.clone() for k, v in learner.state_dict().items()}
+                score = evaluate(learner, valid, episodes=valid_episodes)
+                history.lower_is_better = not score.share
                 history.valid_steps.append(step + 1)
-                history.valid_scores.append(score)
-                scores = history.valid_scores
-                history.stopped_early = patience is not None and len(scores) - 1 - scores.index(max(scores)) >= patience
+                history.valid_scores.append(score.mean)
+                since = len(history.valid_scores) - 1 - history.best
+                if since == 0:
+                    run.best = {k: v.clone() for k, v in learner.state_dict().items()}
+                history.stopped_early = patience is not None and since >= patience
             if path is not None and ((step + 1) % validate_every == 0 or last or interrupt.asked):
                 run.save(path)
             if interrupt.asked:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metalearn_lib import Episodes, EpisodeSampler, Score, evaluate
+from metalearn_lib import Episodes, EpisodeSampler, Score, SinusoidSampler, evaluate
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.evaluation import _score
 from metalearn_lib.learners import Learner
@@ -73,7 +73,7 @@ def test_metrics_agree_with_scikit_learn(n_way, n_query, seed):
     random = np.random.default_rng(seed)
     truth = np.repeat(np.arange(n_way), n_query)
     predicted = random.integers(n_way, size=truth.shape)
-    t, p = torch.tensor(truth)[None], torch.tensor(predicted)[None]
+    t, p = torch.tensor(truth)[None], torch.nn.functional.one_hot(torch.tensor(predicted), n_way)[None].float()
     assert _score(p, t, n_way, "accuracy").item() == pytest.approx(accuracy_score(truth, predicted))
     f1 = f1_score(truth, predicted, average="macro", labels=range(n_way), zero_division=0)
     assert _score(p, t, n_way, "macro_f1").item() == pytest.approx(f1)
@@ -129,3 +129,46 @@ def test_evaluate_refuses_nonsense(sampler):
         evaluate(Oracle(), sampler, episodes=2, metric="auc")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="episodes ≥ 2"):
         evaluate(Oracle(), sampler, episodes=1)
+
+
+class Line(Learner):
+    """Predicts the right number, and `off` more."""
+
+    name = "line"
+
+    def __init__(self, off: float = 0.0) -> None:
+        super().__init__()
+        self.off = off
+
+    def predict(self, episodes: Episodes) -> torch.Tensor:
+        return episodes.query_y[..., None] + self.off
+
+
+def test_a_regression_is_scored_by_its_squared_error():
+    sampler = SinusoidSampler(k_shot=2, n_query=3, seed=0)
+    exact, near, far = (evaluate(Line(off), sampler, episodes=20, batch=7) for off in (0.0, 0.1, 2.0))
+    assert exact.mean == 0 and near.mean == pytest.approx(0.01, abs=1e-6) and far.mean == pytest.approx(4, abs=1e-5)
+    assert evaluate(Line(2.0), sampler, episodes=20, metric="mse").values.tolist() == far.values.tolist()
+    assert near < far and not far < near and (near < far).paired
+    assert not far.share and str(far).startswith("4 ± ")
+    assert str(far > near).startswith("+3.99, 95 % interval +3.99 … +3.99, paired")  # an error has no points
+
+
+def test_a_task_counts_as_one_value_whatever_its_targets():
+    class Zero(Line):
+        def predict(self, episodes: Episodes) -> torch.Tensor:
+            return torch.zeros(*episodes.query_y.shape, 1)
+
+    sampler = SinusoidSampler(k_shot=2, n_query=6, seed=1)
+    score, truth = evaluate(Zero(), sampler, episodes=10, batch=4), sampler.sample(10).query_y.double()
+    assert score.values == pytest.approx(truth.square().mean(1).numpy(), abs=1e-9)
+
+
+def test_the_metric_must_fit_the_targets(sampler):
+    with pytest.raises(ValueError, match=r"metric='mse'.*classes, so use 'accuracy' or 'macro_f1'"):
+        evaluate(Oracle(), sampler, episodes=2, metric="mse")
+    for metric in ("accuracy", "macro_f1"):
+        with pytest.raises(ValueError, match=rf"metric='{metric}'.*real numbers, so use 'mse'"):
+            evaluate(Line(), SinusoidSampler(), episodes=2, metric=metric)
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        evaluate(Line(float("inf")), SinusoidSampler(), episodes=2)

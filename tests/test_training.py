@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from metalearn_lib import EpisodeSampler, Prototypical, meta_train
+from metalearn_lib import MAML, EpisodeSampler, Prototypical, SinusoidSampler, evaluate, meta_train
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Convolutional
 from metalearn_lib.text import WordVectors
@@ -153,14 +153,42 @@ def test_a_finished_run_is_not_run_again(learner, samplers, tmp_path):
 
 
 def test_early_stopping_keeps_the_best_weights(learner, samplers):
-    from metalearn_lib import evaluate
-
     model = learner()
     options = {**OPTIONS, "steps": 400, "lr": 0.3, "validate_every": 2}
     history = meta_train(model, samplers[0], valid=samplers[1], patience=3, **options)
     assert history.stopped_early and len(history.losses) < 400
     assert history.valid_steps[-1] - history.best_step == 6
     assert evaluate(model, samplers[1], episodes=10).mean == pytest.approx(max(history.valid_scores))
+
+
+def sinusoids(**options):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(1, 10), torch.nn.Tanh(), torch.nn.Linear(10, 1))
+    learner = MAML(model, inner_steps=1, inner_lr=0.01)
+    settings = {**OPTIONS, "steps": 60, "validate_every": 5, **options}
+    return learner, meta_train(learner, SinusoidSampler(seed=0), valid=SinusoidSampler(seed=1), **settings)
+
+
+def test_validation_of_a_regression_keeps_the_lowest_error():
+    learner, history = sinusoids(lr=0.5)  # so high that the last weights are not the best ones
+    errors = history.valid_scores
+    assert history.lower_is_better and history.valid_steps[errors.index(min(errors))] == history.best_step
+    assert min(errors) < errors[-1] and history.best_step < 60
+    assert evaluate(learner, SinusoidSampler(seed=1), episodes=10).mean == pytest.approx(min(errors))
+
+
+def test_patience_waits_for_a_lower_error():
+    learner, history = sinusoids(lr=0.5, steps=600, patience=2)
+    assert history.stopped_early and history.valid_steps[-1] - history.best_step == 10
+    assert len(history.losses) < 600 and history.valid_scores[history.best] == min(history.valid_scores)
+    assert evaluate(learner, SinusoidSampler(seed=1), episodes=10).mean == pytest.approx(min(history.valid_scores))
+
+
+def test_a_regression_resumes_with_its_best_error(tmp_path):
+    expected, (learner, whole) = sinusoids(lr=0.5), sinusoids(lr=0.5, checkpoint=tmp_path / "c")
+    assert whole == expected[1]
+    again, history = sinusoids(lr=0.5, checkpoint=tmp_path / "c")  # finished: only read
+    assert history == whole and same(weights(again), weights(learner))
 
 
 def test_a_validation_corpus_stands_for_episodes_of_the_same_shape(learner, samplers, corpus):

@@ -8,6 +8,7 @@ from metalearn_lib.encoders.averaged import Averaged
 from metalearn_lib.encoders.base import Encoder, Identity, Projected
 from metalearn_lib.encoders.combined import Concatenated, Frozen
 from metalearn_lib.encoders.sequence import Convolutional, Recurrent, SelfAttention
+from metalearn_lib.encoders.standardised import Standardised
 from metalearn_lib.encoders.transformer import Transformer
 from metalearn_lib.encoders.whitened import Whitened
 
@@ -21,6 +22,7 @@ __all__ = [
     "Projected",
     "Recurrent",
     "SelfAttention",
+    "Standardised",
     "Transformer",
     "Whitened",
 ]

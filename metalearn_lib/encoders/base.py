@@ -31,7 +31,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, pool: Corpus | None = None) -> Tensor:
         """Positions x [...] in `pool`, or without a pool prepared inputs [..., …] → vectors [..., D]."""
-        return self.encode(x if pool is None else self.inputs(pool)[x])
+        return self.encode(x if pool is None else self.trimmed(self.inputs(pool)[x]))
 
     def inputs(self, pool: Corpus) -> Tensor:
         """Prepared inputs [n, …] of a whole corpus, made once per corpus object and device."""
@@ -57,9 +57,13 @@ class Encoder(nn.Module):
         self.eval()
         with torch.no_grad():
             prepared = self.prepare(texts).to(self.get_buffer("_where").device)
-            vectors = torch.cat([self.encode(part) for part in prepared.split(batch)])
+            vectors = torch.cat([self.encode(self.trimmed(part)) for part in prepared.split(batch)])
         self.train(was_training)
         return vectors
+
+    def trimmed(self, prepared: Tensor) -> Tensor:
+        """Prepared inputs without what none of these texts needs; the vectors stay the same."""
+        return prepared
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         raise NotImplementedError
@@ -107,6 +111,9 @@ class Projected(Encoder):
 
     def inputs(self, pool: Corpus) -> Tensor:
         return self.encoder.inputs(pool)
+
+    def trimmed(self, prepared: Tensor) -> Tensor:
+        return self.encoder.trimmed(prepared)
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         return self.encoder.prepare(texts)

@@ -31,9 +31,11 @@ class _Sequence(Encoder):
         ids = [[i for i in self.vectors.encode(text.tokenize(t)) if i] for t in texts]
         return text.pad(ids, max_length=self.max_length)
 
+    def trimmed(self, prepared: Tensor) -> Tensor:
+        return prepared[..., : max(1, int((prepared > 0).sum(-1).max()))]  # the longest text of this batch decides
+
     def encode(self, prepared: Tensor) -> Tensor:
         flat = prepared.flatten(0, -2)  # [B, L]
-        flat = flat[:, : max(1, int((flat > 0).sum(1).max()))]  # the longest text of this batch decides
         words = self.dropout(self.get_buffer("table")[flat])  # [B, L, E]
         vectors = self._vectors(words, flat > 0) * (flat > 0).any(1, keepdim=True)
         return vectors.reshape(*prepared.shape[:-1], self.dim)

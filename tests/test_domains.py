@@ -1,0 +1,65 @@
+"""Sinusoids: the tasks of meta-regression. Samplers of a corpus's domains are tested with the other samplers."""
+
+import math
+
+import pytest
+import torch
+
+from metalearn_lib import SinusoidSampler
+
+
+def test_targets_are_the_wave_of_each_task():
+    sampler = SinusoidSampler(k_shot=5, n_query=7, seed=3)
+    episodes, (amplitude, phase) = sampler.sample(40, first=10), sampler.waves(40, first=10)
+    assert episodes.support_x.shape == (40, 5, 1) and episodes.query_x.shape == (40, 7, 1)
+    assert episodes.support_y.shape == (40, 5) and episodes.query_y.shape == (40, 7)
+    assert episodes.support_y.dtype == torch.float32 and (episodes.n_way, episodes.k_shot) == (1, 5)
+    assert episodes.n_query == 7 and len(episodes) == 40 and episodes.pool is None
+    for x, y in ((episodes.support_x, episodes.support_y), (episodes.query_x, episodes.query_y)):
+        for task in range(40):
+            a, b = amplitude[task].item(), phase[task].item()
+            expected = [a * math.sin(value + b) for value in x[task, :, 0].tolist()]
+            assert y[task].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_amplitudes_phases_and_inputs_fill_their_ranges_evenly():
+    sampler = SinusoidSampler(k_shot=4, n_query=4, seed=0)
+    episodes, (amplitude, phase) = sampler.sample(4000), sampler.waves(4000)
+    for values, low, high in (
+        (amplitude, 0.1, 5), (phase, 0, math.pi), (episodes.support_x, -5, 5), (episodes.query_x, -5, 5)
+    ):  # fmt: skip
+        assert low <= values.min() and values.max() <= high
+        counts = torch.histc(values.flatten(), bins=10, min=low, max=high)
+        assert (counts / counts.mean() - 1).abs().max() < 0.2
+    both = torch.corrcoef(torch.stack([amplitude[:, 0], phase[:, 0], episodes.support_x[:, 0, 0]]))
+    assert (both - torch.eye(3)).abs().max() < 0.06  # drawn independently
+
+
+def test_a_task_depends_on_seed_and_number_alone():
+    sampler = SinusoidSampler(seed=7)
+    whole = sampler.sample(10)
+    for number in range(10):
+        one = SinusoidSampler(seed=7).sample(1, first=number)
+        assert torch.equal(one.support_x[0], whole.support_x[number])
+        assert torch.equal(one.query_y[0], whole.query_y[number])
+    assert not torch.equal(SinusoidSampler(seed=8).sample(10).support_y, whole.support_y)
+    assert len({tuple(x) for x in whole.support_x[..., 0].tolist()}) == 10
+    assert not torch.isin(whole.support_x, whole.query_x).any()
+
+
+def test_keys_tell_samplers_apart():
+    assert SinusoidSampler(k_shot=5).key == SinusoidSampler(k_shot=5, seed=0).key
+    settings = ({"k_shot": 5}, {"k_shot": 6}, {"n_query": 3}, {"seed": 2})
+    assert len({SinusoidSampler(**setting).key for setting in settings}) == 4
+
+
+@pytest.mark.parametrize("sizes", [{"k_shot": 0}, {"n_query": 0}, {"k_shot": -1}])
+def test_sizes_must_be_positive(sizes):
+    with pytest.raises(ValueError, match="both must be ≥ 1"):
+        SinusoidSampler(**sizes)
+
+
+@pytest.mark.parametrize("drawn", [{"tasks": 0}, {"tasks": 1, "first": -1}])
+def test_bad_draws_are_refused(drawn):
+    with pytest.raises(ValueError, match="tasks must be ≥ 1 and first ≥ 0"):
+        SinusoidSampler().sample(**drawn)
