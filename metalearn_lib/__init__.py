@@ -8,11 +8,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metalearn_lib import corpora, encoders, guards, language_models, learners, plots, text, widgets
-    from metalearn_lib.domains import DomainSampler, RegressionSampler
+    from metalearn_lib import (
+        corpora,
+        encoders,
+        guards,
+        inner_loop,
+        language_models,
+        learners,
+        meta_optimizers,
+        plots,
+        text,
+        widgets,
+    )
+    from metalearn_lib.domains import DomainSampler, RegressionSampler, SinusoidSampler
     from metalearn_lib.episodes import Episodes, EpisodeSampler
     from metalearn_lib.evaluation import Comparison, Score, evaluate
     from metalearn_lib.learners import (
+        ANIL,
+        MAML,
         Blend,
         DistributionalSignatures,
         FineTuned,
@@ -20,23 +33,41 @@ if TYPE_CHECKING:
         Learner,
         LogisticRegression,
         Matching,
+        MetaSGD,
+        MultiTask,
         NearestNeighbour,
         Prototypical,
         Relation,
+        Reptile,
         Ridge,
+        TextModel,
         TfidfCentroid,
+        mlp,
     )
     from metalearn_lib.training import History, meta_train
 
 __version__ = "0.1.0"
 
-_MODULES = ("corpora", "encoders", "guards", "language_models", "learners", "plots", "text", "widgets")
+_MODULES = (
+    "corpora",
+    "encoders",
+    "guards",
+    "inner_loop",
+    "language_models",
+    "learners",
+    "meta_optimizers",
+    "plots",
+    "text",
+    "widgets",
+)
 _HOMES = {
-    "domains": ("DomainSampler", "RegressionSampler"),
+    "domains": ("DomainSampler", "RegressionSampler", "SinusoidSampler"),
     "episodes": ("Episodes", "EpisodeSampler"),
     "evaluation": ("Comparison", "Score", "evaluate"),
     "training": ("History", "meta_train"),
     "learners": (
+        "ANIL",
+        "MAML",
         "Blend",
         "DistributionalSignatures",
         "FineTuned",
@@ -44,16 +75,23 @@ _HOMES = {
         "Learner",
         "LogisticRegression",
         "Matching",
+        "MetaSGD",
+        "MultiTask",
         "NearestNeighbour",
         "Prototypical",
         "Relation",
+        "Reptile",
         "Ridge",
+        "TextModel",
         "TfidfCentroid",
+        "mlp",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "ANIL",
+    "MAML",
     "Blend",
     "Comparison",
     "DistributionalSignatures",
@@ -66,20 +104,28 @@ __all__ = [
     "Learner",
     "LogisticRegression",
     "Matching",
+    "MetaSGD",
+    "MultiTask",
     "NearestNeighbour",
     "Prototypical",
     "RegressionSampler",
     "Relation",
+    "Reptile",
     "Ridge",
     "Score",
+    "SinusoidSampler",
+    "TextModel",
     "TfidfCentroid",
     "corpora",
     "encoders",
     "evaluate",
     "guards",
+    "inner_loop",
     "language_models",
     "learners",
+    "meta_optimizers",
     "meta_train",
+    "mlp",
     "plots",
     "text",
     "widgets",

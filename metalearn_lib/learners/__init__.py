@@ -1,4 +1,4 @@
-"""Few-shot learners: the floors that every method must pass, and the metric learners.   Chapter 04"""
+"""Few-shot learners: the floors that every method must pass, gradient-based and metric learners.   Chapters 03, 04"""
 
 from metalearn_lib.learners.base import Learner, MetaLearner, NotTrainable
 from metalearn_lib.learners.baselines import (
@@ -10,30 +10,42 @@ from metalearn_lib.learners.baselines import (
     TfidfCentroid,
 )
 from metalearn_lib.learners.blend import Blend
+from metalearn_lib.learners.maml import ANIL, MAML, GradientLearner, MetaSGD
 from metalearn_lib.learners.matching import Matching
 from metalearn_lib.learners.metric import Distance, pairwise, prototypes
+from metalearn_lib.learners.multitask import MultiTask
 from metalearn_lib.learners.prototypical import Prototypical
 from metalearn_lib.learners.relation import Relation
+from metalearn_lib.learners.reptile import Reptile
 from metalearn_lib.learners.ridge import Ridge, ridge_weights
 from metalearn_lib.learners.signatures import DistributionalSignatures
+from metalearn_lib.learners.text_model import TextModel, mlp
 
 __all__ = [
+    "ANIL",
+    "MAML",
     "Blend",
     "Centroid",
     "Distance",
     "DistributionalSignatures",
     "FineTuned",
     "GloveCentroid",
+    "GradientLearner",
     "Learner",
     "LogisticRegression",
     "Matching",
     "MetaLearner",
+    "MetaSGD",
+    "MultiTask",
     "NearestNeighbour",
     "NotTrainable",
     "Prototypical",
     "Relation",
+    "Reptile",
     "Ridge",
+    "TextModel",
     "TfidfCentroid",
+    "mlp",
     "pairwise",
     "prototypes",
     "ridge_weights",

@@ -1,0 +1,163 @@
+"""The front of the inner loop: which parameters adapt, how often, and by which engine.   Chapter 03"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from torch import Tensor, nn
+
+from metalearn_lib.inner_loop.autograd import Batched, Loop, batched_refusal
+from metalearn_lib.inner_loop.dual import Dual, dual_refusal
+from metalearn_lib.inner_loop.network import Network
+from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_tasks
+
+EngineName = Literal["auto", "loop", "batched", "dual"]
+
+
+class EngineRefused(ValueError):
+    """The engine asked for would fail on this model, or be wrong."""
+
+
+class Engine(Protocol):
+    """What the three engines share; all give the same numbers."""
+
+    name: str
+
+    def outputs(self, tasks: Tasks, rates: Rates, steps: int) -> Tensor: ...
+
+    def adapt(self, tasks: Tasks, rates: Rates, steps: int) -> Weights: ...
+
+    def displacement(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, Weights]: ...
+
+    def gradients(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, list[Tensor]]: ...
+
+
+class InnerLoop:
+    """Gradient descent on each task's support set, and the gradient of its query loss back to where it started.
+
+    `adapt`: "all" trainable parameters, the "head" (the last layer), or beginnings of parameter names. `engine`:
+
+    - "loop": task by task; every model, memory flat in the number of tasks.
+    - "batched": all tasks at once by vmap; raises EngineRefused for recurrent layers, batch norm, `padding_idx`.
+    - "dual": Linear → ReLU or Tanh → Linear on constant features and one rate for all; derivatives by hand.
+    - "auto": the fastest that is right for this model; modules of your own, whose code may look at all examples
+      together or at their values, take the loop.
+
+    Raises ValueError for steps < 1, a model without trainable parameters, unknown names, and frozen parameters.
+
+    >>> head = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> InnerLoop(head, steps=5).engine, InnerLoop(nn.LSTM(3, 8), steps=5).engine
+    ('dual', 'loop')
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        steps: int = 5,
+        first_order: bool = False,
+        adapt: str | Sequence[str] = "all",
+        engine: EngineName = "auto",
+        one_rate: bool = True,
+    ) -> None:
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise ValueError(f"inner_steps={steps!r}: must be a whole number ≥ 1; without a step nothing adapts, "
+                             "and training would be joint training (MultiTask)")  # fmt: skip
+        self.network = Network(model, adapt)
+        self.steps, self.first_order = steps, first_order
+        self._trainable = list(self.network.trainable())
+        self._engine = self._choose(engine, one_rate)
+
+    @property
+    def engine(self) -> str:
+        """The name of the engine in use."""
+        return self._engine.name
+
+    def outputs(self, tasks: Tasks, rate: Rates, *, steps: int | None = None) -> Tensor:
+        """Outputs [T, Q, N] on the queries after `steps` (default: as in training) steps; no graph is kept."""
+        return self._engine.outputs(self._checked(tasks), self._rates(rate), self._number(steps))
+
+    def adapt(self, tasks: Tasks, rate: Rates, *, steps: int | None = None) -> Weights:
+        """The parameters that adapt, each [T, …], after `steps` steps on the support sets."""
+        return self._engine.adapt(self._checked(tasks), self._rates(rate), self._number(steps))
+
+    def gradients(self, tasks: Tasks, rate: Rates) -> tuple[Tensor, Weights]:
+        """Query losses [T] after adapting, and the gradient of their mean for each trainable parameter (MAML).
+
+        Finn et al. (2017), eq. 4 and algorithm 2. The gradient of learned rates has the names "rate of …". Raises
+        InnerLoopDiverged where a loss is not finite.
+        """
+        rates, names = self._rates(rate), list(self.network.trainable())
+        if names != self._trainable:
+            changed = ", ".join(sorted(set(names) ^ set(self._trainable)))
+            raise ValueError(f"{changed}: frozen or unfrozen after the inner loop was made; make a new one")
+        try:
+            losses, found = self._engine.gradients(self._checked(tasks), rates, self.steps)
+        except RuntimeError as error:
+            if self.first_order or "derivative for" not in str(error):
+                raise
+            raise EngineRefused(
+                f"{type(self.network.model).__name__} has no second derivative ({error}); use first_order=True, or a "
+                "module of plain operations, such as encoders.SelfAttention in place of torch's fused attention"
+            ) from error
+        if not isinstance(rates, float):
+            names += [f"rate of {name}" for name, r in rates.items() if r.requires_grad]
+        return losses, dict(zip(names, found, strict=True))
+
+    def displacement(self, tasks: Tasks, rate: Rates) -> tuple[Tensor, Weights]:
+        """Last support losses [T], and initial − adapted parameters, averaged over the tasks (Reptile).
+
+        Nichol et al. (2018), algorithm 2.
+        """
+        return self._engine.displacement(self._checked(tasks), self._rates(rate), self.steps)
+
+    def _checked(self, tasks: Tasks) -> Tasks:
+        check_tasks(tasks, self.network.ways)
+        return tasks
+
+    def _number(self, steps: int | None) -> int:
+        if steps is None:
+            return self.steps
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+            raise ValueError(f"steps={steps!r}: must be a whole number ≥ 0")
+        return steps
+
+    def _rates(self, rate: Rates) -> Rates:
+        """One rate as a float, or a mapping of rates; raises ValueError for one that is no positive number."""
+        if not isinstance(rate, Mapping):
+            if not rate > 0 or not math.isfinite(rate):
+                raise ValueError(f"inner_lr={rate!r}: must be a finite number > 0")
+            return float(rate)
+        if missing := sorted(set(self.network.adapting) - set(rate)):
+            raise ValueError(f"the rates lack {', '.join(missing)}; give one for each parameter that adapts")
+        if self.engine == "dual":
+            raise EngineRefused("engine='dual' has one rate for all parameters; make InnerLoop(…, one_rate=False)")
+        return rate
+
+    def _choose(self, engine: EngineName, one_rate: bool) -> Engine:
+        if engine not in ("auto", "loop", "batched", "dual"):
+            raise ValueError(f"engine={engine!r}: use 'auto', 'loop', 'batched' or 'dual'")
+        no_dual = dual_refusal(self.network) if one_rate else "each parameter has a rate of its own"
+        no_batch = batched_refusal(self.network)
+        alike = engine == "auto" and not _own_code(self.network)
+        refused = {"dual": no_dual, "batched": no_batch}.get(engine)
+        if refused:
+            raise EngineRefused(f"engine={engine!r} cannot be used: {refused}. engine='auto' takes one that can")
+        if engine == "dual" or (alike and no_dual is None):
+            return Dual(self.network, first_order=self.first_order)
+        kind = Batched if engine == "batched" or (alike and no_batch is None) else Loop
+        return kind(self.network, first_order=self.first_order)
+
+
+def _own_code(network: Network) -> bool:
+    """Whether a module that is called comes from elsewhere, so that nobody knows how it treats several tasks."""
+    called = [module for _, module in network.body]
+    called += [part for _, module in network.top for part in module.modules()]
+    known = ("torch", "metalearn_lib")
+    return any(type(module).__module__.partition(".")[0] not in known for module in called if not _is_row(module))
+
+
+def _is_row(module: nn.Module) -> bool:
+    return type(module).forward is nn.Sequential.forward

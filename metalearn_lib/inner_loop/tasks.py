@@ -1,0 +1,92 @@
+"""What an inner loop works on: tasks as ready tensors, their losses, and the error where they diverge.   Chapter 03"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from metalearn_lib.training import TrainingDiverged
+
+Weights = dict[str, Tensor]
+Rates = float | Mapping[str, Tensor]  # one inner rate, or one for each parameter (elementwise, or a single number)
+
+
+class Tasks(NamedTuple):
+    """T tasks, each with M support and Q query examples; inputs of any shape, no corpus behind them."""
+
+    support_x: Tensor  # [T, M, …]
+    support_y: Tensor  # [T, M] whole numbers (classes) or real ones (a regression)
+    query_x: Tensor  # [T, Q, …]
+    query_y: Tensor  # [T, Q]
+
+    def one(self, task: int) -> Tasks:
+        """A batch that holds only this task."""
+        return Tasks(*(part[task : task + 1] for part in self))
+
+
+class InnerLoopDiverged(TrainingDiverged):
+    """The support loss became NaN or infinite while adapting."""
+
+
+def task_losses(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Outputs [..., M, N] and targets [..., M] → the mean loss of each task [...].   Chapter: 03
+
+    Cross-entropy for whole-number targets (classes), squared error of outputs[..., 0] for real ones. Raises ValueError
+    where the outputs do not fit the targets.
+
+    >>> task_losses(torch.zeros(2, 3, 5), torch.zeros(2, 3, dtype=torch.long)).exp().round()
+    tensor([5., 5.])
+    """
+    if outputs.shape[:-1] != targets.shape:
+        raise ValueError(f"outputs {tuple(outputs.shape)} do not fit targets {tuple(targets.shape)}: a model must give "
+                         "N numbers for each example, in a regression one: [M, 1], not [M]")  # fmt: skip
+    if targets.is_floating_point():
+        _check_one(outputs.shape[-1])
+        return (outputs[..., 0] - targets).square().mean(-1)
+    try:
+        flat = cross_entropy(outputs.flatten(0, -2), targets.flatten(), reduction="none")
+    except IndexError as error:
+        raise ValueError(_too_many(int(targets.max()) + 1, outputs.shape[-1])) from error
+    return flat.reshape(targets.shape).mean(-1)
+
+
+def check_tasks(tasks: Tasks, ways: int | None) -> None:
+    """Raise ValueError where a class number fits no output of the model, or a regression meets several outputs."""
+    if ways is None:
+        return
+    if tasks.support_y.is_floating_point():
+        _check_one(ways)
+        return
+    for y in (tasks.support_y, tasks.query_y):
+        low, high = (int(end) for end in y.aminmax()) if y.numel() else (0, 0)
+        if low < 0:
+            raise ValueError(f"a class has the number {low}; classes are numbered from 0")
+        if high >= ways:
+            raise ValueError(_too_many(high + 1, ways))
+
+
+def _check_one(outputs: int) -> None:
+    if outputs != 1:
+        raise ValueError(f"the targets are real numbers, the model has {outputs} outputs; a regression needs one")
+
+
+def _too_many(classes: int, outputs: int) -> str:
+    return f"the tasks have {classes} classes, the model has {outputs} outputs; give both the same n_way"
+
+
+def check_losses(seen: Callable[[], Sequence[Tensor]], final: Tensor, rates: Rates) -> None:
+    """Raise InnerLoopDiverged unless `final` is finite; `seen()`, the losses [T] of each step, tells where it began."""
+    if torch.isfinite(final).all():
+        return
+    steps = seen()
+    bad = [k for k, losses in enumerate(steps) if not torch.isfinite(losses).all()]
+    at = f"the loss of inner step {bad[0] + 1} of {len(steps)}" if bad else f"the result of inner step {len(steps)}"
+    rate = f"the inner rate {rates:g}" if isinstance(rates, float) else "the learned inner rates"
+    remedy = "lower inner_lr, or take fewer steps"
+    if bad and bad[0] == 0:  # nothing has moved yet
+        remedy = "check the inputs, and the initial weights, which meta-training may have spoilt"
+    raise InnerLoopDiverged(f"{at} is NaN or infinite at {rate}; {remedy}")

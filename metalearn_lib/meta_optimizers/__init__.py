@@ -1,0 +1,29 @@
+"""Learning how to optimise: rates that learn themselves, unrolled hyper-gradients, learned optimizers.   Chapter 02"""
+
+from metalearn_lib.meta_optimizers.checks import DetachedLoss, finite_differences, hyper_gradients
+from metalearn_lib.meta_optimizers.hypergradient import HypergradientAdam, HypergradientSGD
+from metalearn_lib.meta_optimizers.learned import LearnedOptimizer, RuleLearner, preprocess
+from metalearn_lib.meta_optimizers.problems import Problems
+from metalearn_lib.meta_optimizers.rules import Adam, Curves, GradientDescent, Rule, minimise, tuned
+from metalearn_lib.meta_optimizers.starts import fresh_weights
+from metalearn_lib.meta_optimizers.unrolled import Unrolled
+
+__all__ = [
+    "Adam",
+    "Curves",
+    "DetachedLoss",
+    "GradientDescent",
+    "HypergradientAdam",
+    "HypergradientSGD",
+    "LearnedOptimizer",
+    "Problems",
+    "Rule",
+    "RuleLearner",
+    "Unrolled",
+    "finite_differences",
+    "fresh_weights",
+    "hyper_gradients",
+    "minimise",
+    "preprocess",
+    "tuned",
+]

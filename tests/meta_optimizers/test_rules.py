@@ -1,0 +1,129 @@
+"""Update rules over many problems at once: against torch.optim one by one, and what they refuse."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.encoders import Identity
+from metalearn_lib.episodes import Episodes
+from metalearn_lib.inner_loop import InnerLoopDiverged
+from metalearn_lib.learners import TextModel
+from metalearn_lib.meta_optimizers import Adam, GradientDescent, Problems, minimise, tuned
+
+
+def blobs(number=3, *, seed=0, dtype=torch.float64, examples=12) -> Episodes:
+    random = torch.Generator().manual_seed(seed)
+    centres = torch.randn(number, 2, 4, generator=random, dtype=dtype)
+    y = (torch.arange(examples) % 2).repeat(number, 1)
+    index = y[..., None].expand(-1, -1, 4)
+    x, query = (
+        centres.gather(1, index) + 0.8 * torch.randn(number, examples, 4, generator=random, dtype=dtype)
+        for _ in range(2)
+    )
+    return Episodes(x, y, query, y, 2, examples // 2)
+
+
+def network():
+    return nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)).double()
+
+
+RULES = {
+    "SGD": (GradientDescent(0.3), lambda p: torch.optim.SGD(p, lr=0.3)),
+    "momentum": (GradientDescent(0.1, 0.9), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)),
+    "Adam": (Adam(0.05), lambda p: torch.optim.Adam(p, lr=0.05)),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_batch_of_problems_is_each_problem_on_its_own_in_torch(name):
+    rule, make = RULES[name]
+    episodes, model = blobs(), network()
+    problems = Problems(model, episodes, decay=0.02)
+    curves = minimise(rule, problems, steps=7, seed=5)
+    starts = problems.weights(problems.start(seed=5))
+    for task in range(3):
+        for key, p in model.named_parameters():
+            p.data.copy_(starts[key][task])
+        optimizer, seen = make(model.parameters()), []
+        for _ in range(8):
+            loss = cross_entropy(model(episodes.support_x[task]), episodes.support_y[task])
+            loss = loss + 0.01 * sum(p.square().sum() for p in model.parameters())
+            seen.append((loss.item(), cross_entropy(model(episodes.query_x[task]), episodes.query_y[task]).item()))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        support, query = (torch.tensor(part, dtype=torch.float64) for part in zip(*seen, strict=True))
+        torch.testing.assert_close(curves.support[task], support, atol=1e-10, rtol=0)
+        torch.testing.assert_close(curves.query[task], query, atol=1e-10, rtol=0)
+
+
+def test_same_seed_same_start_and_batches_whatever_the_rule():
+    problems = Problems(network(), blobs(), batch=4)
+    one, again, other = (minimise(GradientDescent(r), problems, steps=5, seed=2) for r in (0.1, 0.1, 0.2))
+    assert torch.equal(one.support, again.support)
+    assert torch.equal(one.support[:, 0], other.support[:, 0]) and not torch.equal(one.support, other.support)
+    assert not torch.equal(one.support[:, 0], minimise(GradientDescent(0.1), problems, steps=5, seed=3).support[:, 0])
+    before = torch.get_rng_state()
+    problems.start(seed=0)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_every_problem_starts_afresh_and_a_batch_has_no_example_twice():
+    problems = Problems(network(), blobs(), batch=6)
+    phi = problems.start(seed=0)
+    assert phi.shape == (3, 4 * 5 + 5 + 5 * 2 + 2) and not torch.equal(phi[0], phi[1])
+    x, y = problems.draw(torch.Generator().manual_seed(0))
+    assert x.shape == (3, 6, 4) and y.shape == (3, 6)
+    assert all(len(task.unique(dim=0)) == 6 for task in x)
+
+
+def test_a_frozen_part_is_not_trained_and_text_models_read_ready_vectors():
+    model = network()
+    model[0].requires_grad_(False)
+    problems = Problems(model, blobs())
+    assert problems.start(seed=0).shape == (3, 5 * 2 + 2)
+    assert problems.outputs(problems.start(seed=0)).shape == (3, 12, 2)
+    with_encoder = Problems(TextModel(Identity(4), nn.Linear(4, 2).double()), blobs())
+    assert minimise(Adam(0.1), with_encoder, steps=3).support.shape == (3, 4)
+
+
+def test_tuned_takes_the_best_rate_and_leaves_out_those_that_diverge():
+    problems = Problems(nn.Linear(4, 2).double(), blobs())
+    assert tuned(GradientDescent, [1e-4, 0.3, 1e300], problems, steps=20) == GradientDescent(0.3)
+    with pytest.raises(ValueError, match="diverged at each"):
+        tuned(GradientDescent, [1e300], problems, steps=20)
+
+
+def test_divergence_is_named_with_its_step_and_rate():
+    with pytest.raises(InnerLoopDiverged, match=r"step \d+ by SGD, rate 1e\+300"):
+        minimise(GradientDescent(1e300), Problems(network(), blobs(), decay=0.1), steps=20)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(ValueError, match="no trainable parameter"):
+        Problems(network().requires_grad_(False), blobs())
+    for settings, word in (({"batch": 0}, "batch=0"), ({"batch": 13}, "1 … 12"), ({"decay": -1.0}, "decay=-1")):
+        with pytest.raises(ValueError, match=word):
+            Problems(network(), blobs(), **settings)
+    for make in (lambda: GradientDescent(0.0), lambda: GradientDescent(0.1, 1.0), lambda: Adam(-1.0)):
+        with pytest.raises(ValueError, match="rate"):
+            make()
+    with pytest.raises(ValueError, match="steps=0"):
+        minimise(Adam(0.1), Problems(network(), blobs()), steps=0)
+
+    class Own(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.ones(4, 2))
+
+        def forward(self, x):
+            return x @ self.w
+
+    with pytest.raises(ValueError, match="Own has no reset_parameters"):
+        Problems(Own().double(), blobs()).start(seed=0)
+    places, labels = torch.zeros(1, 2).long(), torch.tensor([[0, 1]])
+    texts = Episodes(places, labels, places, labels, 2, 1, Corpus("letters", ["a", "b"], ["a", "b"]))
+    with pytest.raises(ValueError, match="TextModel"):
+        Problems(network(), texts)
