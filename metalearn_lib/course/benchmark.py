@@ -26,7 +26,7 @@ from metalearn_lib.episodes import EpisodeSampler
 from metalearn_lib.evaluation import Score, evaluate
 from metalearn_lib.learners import Learner
 
-from . import benchmark_speed, benchmark_table
+from . import benchmark_meta_step, benchmark_speed, benchmark_table
 from .benchmark_recipes import RECIPES, SLOW, Bench, skips
 from .benchmark_settings import SETTINGS
 from .chapters import versions
@@ -54,9 +54,12 @@ def main(
     out: Annotated[Path | None, typer.Option(help="data/results/; with --quick build/benchmark/.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One split, 100 episodes, hardly any training.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Measure again what is already there.")] = False,
+    few_shot: Annotated[bool, typer.Option(help="Measure learners x corpora.")] = True,
     speed: Annotated[bool, typer.Option(help="Measure episodes per second, too.")] = True,
+    meta_step: Annotated[bool, typer.Option(help="Measure the meta-step beside its peers, too.")] = True,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the meta-step; one with --quick.")] = 2,
 ) -> None:
-    """Learners x corpora beside the published figures; writes few_shot.json and speed.json."""
+    """Learners x corpora beside the published figures, and speed; writes JSON files and a figure."""
     folder = out or (root() / "build" / "benchmark" if quick else results_folder())
     names = [name for name in corpora.split(",") if name]
     wanted = [n for n in RECIPES if not learners or any(n.startswith(given) for given in learners.split("|"))]
@@ -68,7 +71,7 @@ def main(
     store = Store(folder / "few_shot.json", fingerprint=library_fingerprint(), force=force)
     missing: dict[str, str] = {}
     try:
-        for name in names:
+        for name in names if few_shot else []:
             chosen = SETTINGS[name].splits[: 1 if quick else splits]
             for split in chosen:
                 reason = measure_split(
@@ -80,10 +83,13 @@ def main(
         if speed:
             console.print("episodes per second ...")
             benchmark_speed.measure(folder / "speed.json", about=about())
+        if meta_step:
+            into, threads = folder / "meta_step.json", 1 if quick else threads
+            benchmark_meta_step.measure(into, about=about(), threads=threads, quick=quick, say=console.print)
     except KeyboardInterrupt:
         console.print("interrupted; what was measured is kept, the same command goes on from there")
         raise typer.Exit(130) from None
-    benchmark_table.show(store.rows, folder / "speed.json", console)
+    benchmark_table.show(store.rows, folder, console)
     if stale := store.stale():
         console.print(f"{stale} of the results above were measured with other code; --force measures them again")
     for name, reason in missing.items():

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from .benchmark_meta_step_table import meta_step_tables
 from .benchmark_recipes import PRETRAINED, RECIPES
 from .benchmark_settings import SETTINGS
 from .folders import root
@@ -33,13 +34,14 @@ TARGETS = (
 _OVER_FLOOR = {1: 5.0, 5: 2.0}  # points above both tf-idf centroids on news46
 
 
-def show(rows: Sequence[Row], speed: Path, console: Console) -> None:
-    """Print every table."""
-    console.print(results_table(rows))
-    console.print(targets_table(rows))
-    console.print(floor_table(rows))
-    if speed.exists():
-        console.print(speed_table(json.loads(speed.read_text(encoding="utf-8"))))
+def show(rows: Sequence[Row], folder: Path, console: Console) -> None:
+    """Print every table: of `rows`, which are those of few_shot.json, and of the other files in `folder`."""
+    for table in (results_table, targets_table, floor_table) if rows else ():
+        console.print(table(rows))
+    for name, tables in _OTHERS.items():
+        if (folder / name).exists():
+            for shown in tables(json.loads((folder / name).read_text(encoding="utf-8"))):
+                console.print(shown)
 
 
 def published() -> list[Row]:
@@ -147,3 +149,6 @@ def speed_table(measured: dict[str, Any]) -> Table:
         value = f"{row['median']:,.3f}" if row["median"] < 10 else f"{row['median']:,.0f}"
         table.add_row(row["what"], f"{value} {row['unit']}", f"{sign} {row['target']:,}", "✓" if good else "✗")
     return table
+
+
+_OTHERS = {"speed.json": lambda measured: [speed_table(measured)], "meta_step.json": meta_step_tables}

@@ -47,7 +47,8 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(*words: str) -> tuple[int, str]:
     app = Typer(pretty_exceptions_enable=False)
     app.command()(benchmark.main)
-    result = CliRunner().invoke(app, ["--no-speed", "--episodes", "4", *words], catch_exceptions=False)
+    few = ["--no-speed", "--no-meta-step", "--episodes", "4"]
+    result = CliRunner().invoke(app, [*few, *words], catch_exceptions=False)
     return result.exit_code, result.output
 
 
