@@ -37,7 +37,7 @@ def figure(measured: Row) -> Figure:
             axes.plot(list(points), times, color=colour, marker=marker, linestyle=line, label=label)
         axes.set_title(f"MLP, {SECOND}, {other}", fontsize=11)
         _logarithmic(axes, list(points), "tasks" if what == "tasks" else "inner steps", "milliseconds a meta-step")
-    panels[1].legend(loc="best", fontsize=9)
+    panels[2].legend(loc="upper left", fontsize=9)  # the same lines as beside it, with room for their names
     _memory(panels[3], measured["memory"], looks)
     return drawn
 
