@@ -19,4 +19,6 @@ def test_a_stored_notebook_has_no_fault(path: Path) -> None:
 
 
 def test_the_course_is_there() -> None:
-    assert {path.stem for path in NOTEBOOKS} >= {"00_start_here", "01_background", "04_metric_based", "glossary"}
+    assert {path.stem for path in NOTEBOOKS} >= {
+        "00_start_here", "01_background", "02_meta_optimizers", "04_metric_based", "glossary",
+    }  # fmt: skip
