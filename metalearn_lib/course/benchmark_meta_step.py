@@ -51,7 +51,7 @@ def ours(given: Problem, method: str, engine: EngineName) -> tuple[MetaGradient,
     except EngineRefused:
         return None
     run = loop.displacement if method == REPTILE else loop.gradients
-    return lambda: run(given.tasks, given.rate)[1], loop.engine
+    return lambda: run(given.tasks, given.rate)[1], loop.engine_for(len(given.tasks.support_x))
 
 
 def contestants(given: Problem, method: str) -> dict[str, MetaGradient]:

@@ -43,7 +43,7 @@ class InnerLoop:
     - "batched": all tasks at once by vmap; raises EngineRefused for recurrent layers, batch norm, `padding_idx`.
     - "dual": Linear → ReLU or Tanh → Linear on constant features and one rate for all; derivatives by hand.
     - "auto": the fastest that is right for this model; modules of your own, whose code may look at all examples
-      together or at their values, take the loop.
+      together or at their values, take the loop, and so does a single task that would be a batch of one.
 
     Raises ValueError for steps < 1, a model without trainable parameters, unknown names, and frozen parameters.
 
@@ -68,20 +68,28 @@ class InnerLoop:
         self.network = Network(model, adapt)
         self.steps, self.first_order = steps, first_order
         self._trainable = list(self.network.trainable())
+        self._modules = tuple(model.modules())
         self._engine = self._choose(engine, one_rate)
+        # What vmap and batched products cost beyond plain ones is won back from the second task on.
+        alone = engine == "auto" and isinstance(self._engine, Batched)
+        self._alone = Loop(self.network, first_order=first_order) if alone else self._engine
 
     @property
     def engine(self) -> str:
         """The name of the engine in use."""
         return self._engine.name
 
+    def engine_for(self, tasks: int) -> str:
+        """The name of the engine that so many tasks take: that in use, but under "auto" one task is no batch."""
+        return self._for(tasks).name
+
     def outputs(self, tasks: Tasks, rate: Rates, *, steps: int | None = None) -> Tensor:
         """Outputs [T, Q, N] on the queries after `steps` (default: as in training) steps; no graph is kept."""
-        return self._engine.outputs(self._checked(tasks), self._rates(rate), self._number(steps))
+        return self._for(len(tasks.support_x)).outputs(self._checked(tasks), self._rates(rate), self._number(steps))
 
     def adapt(self, tasks: Tasks, rate: Rates, *, steps: int | None = None) -> Weights:
         """The parameters that adapt, each [T, …], after `steps` steps on the support sets."""
-        return self._engine.adapt(self._checked(tasks), self._rates(rate), self._number(steps))
+        return self._for(len(tasks.support_x)).adapt(self._checked(tasks), self._rates(rate), self._number(steps))
 
     def gradients(self, tasks: Tasks, rate: Rates) -> tuple[Tensor, Weights]:
         """Query losses [T] after adapting, and the gradient of their mean for each trainable parameter (MAML).
@@ -94,7 +102,7 @@ class InnerLoop:
             changed = ", ".join(sorted(set(names) ^ set(self._trainable)))
             raise ValueError(f"{changed}: frozen or unfrozen after the inner loop was made; make a new one")
         try:
-            losses, found = self._engine.gradients(self._checked(tasks), rates, self.steps)
+            losses, found = self._for(len(tasks.support_x)).gradients(self._checked(tasks), rates, self.steps)
         except RuntimeError as error:
             if self.first_order or "derivative for" not in str(error):
                 raise
@@ -111,9 +119,15 @@ class InnerLoop:
 
         Nichol et al. (2018), algorithm 2.
         """
-        return self._engine.displacement(self._checked(tasks), self._rates(rate), self.steps)
+        return self._for(len(tasks.support_x)).displacement(self._checked(tasks), self._rates(rate), self.steps)
+
+    def _for(self, tasks: int) -> Engine:
+        return self._alone if tasks == 1 else self._engine
 
     def _checked(self, tasks: Tasks) -> Tasks:
+        if (now := tuple(self.network.model.modules())) != self._modules:
+            changed = ", ".join(dict.fromkeys(type(part).__name__ for part in set(now) ^ set(self._modules)))
+            raise ValueError(f"{changed or 'modules'}: replaced after the inner loop was made; make a new one")
         check_tasks(tasks, self.network.ways)
         return tasks
 

@@ -4,6 +4,10 @@ The gradient of the first layer is Dᵀ X, a combination of the support features
 moved by −α Aᵀ X, where A [M, H] sums the D of all steps, and its pre-activations on the support set by −α G A, with the
 Gram matrix G = X Xᵀ + 1 (the 1 is the bias). So a step costs M·M·H multiplications instead of 2·M·F·H, and what has
 the size F·H is touched only before the first step and after the last. Both orders are written out by hand.   Chapter 03
+
+What remains is small, so that the form of each operation counts. Outputs are [T, N, M]: a softmax over a last dimension
+of a few classes would take four times as long. α is the inner rate times what the mean over examples divides by, so
+that no error needs to be scaled.
 """
 
 from __future__ import annotations
@@ -12,7 +16,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from metalearn_lib.inner_loop.network import Network, is_linear, through
 from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_losses, task_losses
@@ -21,7 +24,7 @@ _aten = torch.ops.aten
 
 
 class _Step(NamedTuple):
-    """An inner step: hidden P [T, M, H], outputs S, softmax Q and error E [T, M, N], U = E Vᵀ, and V [T, H, N]."""
+    """An inner step: hidden P [T, M, H], outputs S, softmax Q and error E [T, N, M], U = Eᵀ V, and V [T, N, H]."""
 
     p: Tensor
     s: Tensor
@@ -32,12 +35,14 @@ class _Step(NamedTuple):
 
 
 class _Adapted(NamedTuple):
-    """Features x [T, M + Q, F], z = x W + b under the initial weights, the kernel [T, M + Q, M], and the result."""
+    """Support features [T, M, F], their Gram matrix [T, M, M], α; and the result A [T, M, H], V [T, N, H], c [T, N, 1].
+
+    Without a step A is None, and where the first layer does not adapt, the Gram matrix, too.
+    """
 
     x: Tensor
-    z: Tensor
     kernel: Tensor | None
-    m: int
+    alpha: float
     a: Tensor | None
     v: Tensor
     c: Tensor
@@ -61,30 +66,35 @@ class Dual:
         """Outputs [T, Q, N] on the queries after `steps` steps on the support sets."""
         with torch.no_grad():
             done = self._descend(tasks, rates, steps)
-            return self._query(done, tasks, rates)[1]
+            _, _, out = self._query(done, self._features(tasks.query_x))
+            check_losses(lambda: _losses(done, tasks), out, rates)
+            return out.mT.contiguous()
 
     def adapt(self, tasks: Tasks, rates: Rates, steps: int) -> Weights:
         """Adapted parameters, each [T, …]."""
         with torch.no_grad():
-            done, rate = self._descend(tasks, rates, steps), _number(rates)
-            found = [done.v.mT.contiguous(), done.c.squeeze(1)]
+            done = self._descend(tasks, rates, steps)
+            found = [done.v, done.c.squeeze(2)]
             if self.both:
-                support = done.x[:, : done.m]
-                a = torch.zeros_like(done.z[:, : done.m]) if done.a is None else done.a
-                found = [self.first.weight - rate * (a.mT @ support), self.first.bias - rate * a.sum(1), *found]
-            check_losses(lambda: _losses(done, tasks), done.v.sum((1, 2)), rates)
+                weight, bias = (p.expand(len(done.x), *p.shape) for p in (self.first.weight, self.first.bias))
+                if done.a is not None:
+                    weight = torch.baddbmm(weight, done.a.mT, done.x, alpha=-done.alpha)
+                    bias = torch.sub(bias, done.a.sum(1), alpha=done.alpha)
+                found = [weight, bias, *found]
+            check_losses(lambda: _losses(done, tasks), done.v.sum(), rates)
             return dict(zip(self.network.adapting, found, strict=True))
 
     def displacement(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, Weights]:
         """Last support losses [T], and initial − adapted parameters, averaged over the tasks."""
         with torch.no_grad():
-            done = self._descend(tasks._replace(query_x=tasks.query_x[:, :0]), rates, steps)
-            found = [self.second.weight - done.v.mean(0).T, self.second.bias - done.c.mean((0, 1))]
+            done = self._descend(tasks, rates, steps)
+            found = [self.second.weight - done.v.mean(0), self.second.bias - done.c.mean((0, 2))]
             if done.a is not None:
-                flat, share = done.a.flatten(0, 1), _number(rates) / len(done.a)
+                flat, share = done.a.flatten(0, 1), done.alpha / len(done.a)
                 found = [(flat.T @ done.x.flatten(0, 1)).mul_(share), flat.sum(0).mul_(share), *found]
-            check_losses(lambda: _losses(done, tasks), done.v.sum((1, 2)), rates)
-            return task_losses(done.steps[-1].s, tasks.support_y), dict(zip(self.network.adapting, found, strict=True))
+            check_losses(lambda: _losses(done, tasks), found[-2].sum(), rates)
+            last = task_losses(done.steps[-1].s.mT, tasks.support_y)
+            return last, dict(zip(self.network.adapting, found, strict=True))
 
     def gradients(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, list[Tensor]]:
         """Query losses [T], and the gradients of their mean for weights and biases of both layers.
@@ -92,84 +102,87 @@ class Dual:
         The way back repeats the steps in reverse order; x_ is the gradient of the meta-loss with respect to x.
         """
         with torch.no_grad():
-            done, rate = self._descend(tasks, rates, steps), _number(rates)
-            p, out = self._query(done, tasks, rates)
-            losses = task_losses(out, tasks.query_y)
+            done, x = self._descend(tasks, rates, steps), self._features(tasks.query_x)
+            across, p, out = self._query(done, x)
+            losses, e = _losses_and_error(out, tasks.query_y)
             check_losses(lambda: _losses(done, tasks), losses, rates)
-            _, e = _error(out, tasks.query_y)
-            e = e / len(out)
-            v_, c_ = p.mT @ e, e.sum(1, keepdim=True)
-            zq_ = self._slope(e @ done.v.mT, p)  # [T, Q, H]
-            if self.first_order:
-                x, z_ = done.x[:, done.m :], zq_
-            else:
-                zs_, v_, c_ = self._back(done, tasks, zq_, v_, c_, rate)
-                x, z_ = done.x, torch.cat([zs_, zq_], 1)
-            flat = z_.flatten(0, 1)
-            first = [flat.T @ x.flatten(0, 1), flat.sum(0)]
-            return losses, [*first, v_.sum(0).T, c_.sum((0, 1))]
+            e.mul_(_mean_slope(tasks.query_y) / len(out))
+            v_, c_ = torch.bmm(e, p), e.sum(2, keepdim=True)
+            zq_ = self._slope_(torch.bmm(e.mT, done.v), p)  # [T, Q, H]
+            flat = zq_.flatten(0, 1)
+            weight, bias = flat.T @ x.flatten(0, 1), flat.sum(0)
+            if not self.first_order:
+                a_ = None if across is None else torch.bmm(across.mT, zq_)
+                flat = self._back(done, a_, v_, c_, tasks.support_y).flatten(0, 1)
+                weight.addmm_(flat.T, done.x.flatten(0, 1), alpha=-done.alpha)
+                bias.sub_(flat.sum(0), alpha=done.alpha)
+            return losses, [weight, bias, v_.sum(0), c_.sum((0, 2))]
 
-    def wanted(self, rates: Rates) -> list[Tensor]:
-        return list(self.network.trainable().values())
+    def _features(self, x: Tensor) -> Tensor:
+        return through(self.before, x) if self.before else x
 
     def _descend(self, tasks: Tasks, rates: Rates, steps: int) -> _Adapted:
         """The way there. V and c are the second layer's weights and bias; the first layer's are never formed."""
-        x, m, rate = torch.cat([tasks.support_x, tasks.query_x], 1), tasks.support_x.shape[1], _number(rates)
-        x = through(self.before, x) if self.before else x
+        assert isinstance(rates, float)
+        x, alpha = self._features(tasks.support_x), rates * _mean_slope(tasks.support_y)
+        kernel = torch.bmm(x, x.mT).add_(1) if self.both else None
+        v = self.second.weight.expand(len(x), -1, -1)
+        c = self.second.bias[:, None].expand(len(x), -1, -1)
         z: Tensor = self.first(x)
-        kernel = (x @ x[:, :m].mT).add_(1) if self.both else None
-        v = self.second.weight.T.expand(len(x), -1, -1)
-        c = self.second.bias.expand(len(x), 1, -1)
-        a, start, trace = None, z[:, :m], []
-        p = self._activate(start)
-        for _ in range(steps):
-            s = torch.baddbmm(c, p, v)
-            q, e = _error(s, tasks.support_y)
-            u = e @ v.mT if self.both else None
+        p, goal = self._activate(z), _goal(tasks.support_y, v)
+        a, trace = None, list[_Step]()
+        for step in range(steps):
+            s = torch.baddbmm(c, v, p.mT)
+            q = s if tasks.support_y.is_floating_point() else s.softmax(1)
+            e = q - goal
+            u = torch.bmm(e.mT, v) if self.both else None
             trace.append(_Step(p, s, q, e, u, v))
+            v = torch.baddbmm(v, e, p, alpha=-alpha)
+            c = torch.sub(c, e.sum(2, keepdim=True), alpha=alpha)
             if u is not None and kernel is not None:
                 d = self._slope(u, p)
-                a = d if a is None else a + d
-                p = self._activate(torch.baddbmm(start, kernel[:, :m], a, alpha=-rate))
-            v = torch.baddbmm(v, trace[-1].p.mT, e, alpha=-rate)
-            c = c - rate * e.sum(1, keepdim=True)
-        return _Adapted(x, z, kernel, m, a, v, c, trace)
+                if step < steps - 1:  # the last step moves A; nobody asks what it does on the support set
+                    z = z.baddbmm_(kernel, d, alpha=-alpha)
+                    p = self._activate(z)
+                a = d if a is None else a.add_(d)
+        return _Adapted(x, kernel, alpha, a, v, c, trace)
 
-    def _query(self, done: _Adapted, tasks: Tasks, rates: Rates) -> tuple[Tensor, Tensor]:
-        """Hidden activations [T, Q, H] and outputs [T, Q, N] of the queries under the adapted weights."""
-        z = done.z[:, done.m :]
-        if done.a is not None and done.kernel is not None:
-            z = torch.baddbmm(z, done.kernel[:, done.m :], done.a, alpha=-_number(rates))
-        p = self._activate(z)
-        out = torch.baddbmm(done.c, p, done.v)
-        check_losses(lambda: _losses(done, tasks), out, rates)
-        return p, out
+    def _query(self, done: _Adapted, x: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """The Gram matrix of queries and support [T, Q, M], and P and outputs [T, N, Q] under the adapted weights."""
+        z, across = self.first(x), None
+        if done.a is not None:
+            across = torch.bmm(x, done.x.mT).add_(1)
+            z = z.baddbmm_(across, done.a, alpha=-done.alpha)
+        p = z.relu_() if self.rectified else z.tanh_()
+        return across, p, torch.baddbmm(done.c, done.v, p.mT)
 
-    def _back(
-        self, done: _Adapted, tasks: Tasks, zq_: Tensor, v_: Tensor, c_: Tensor, rate: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Through all inner steps: → gradients for Z of the support set [T, M, H], V [T, H, N] and c [T, 1, N]."""
-        m, zs_ = done.m, torch.zeros_like(done.z[:, : done.m])
-        kernel = done.kernel
-        a_ = torch.bmm(kernel[:, m:].mT, zq_).mul_(-rate) if kernel is not None else None
-        for p, _, q, e, u, v in reversed(done.steps):
-            e_ = torch.baddbmm(c_, p, v_).mul_(-rate)  # from V ← V − α Pᵀ E and c ← c − α 1ᵀ E
-            p_ = torch.bmm(e, v_.mT).mul_(-rate)
+    def _back(self, done: _Adapted, a_: Tensor | None, v_: Tensor, c_: Tensor, y: Tensor) -> Tensor:
+        """Through all inner steps: the gradient for Z of the support set [T, M, H]; `v_` and `c_` become those there.
+
+        Those for A, Z, S and E are divided by −α, which all of them have in common.
+        """
+        zs_: Tensor | None = None
+        for step in reversed(range(len(done.steps))):
+            p, _, q, e, u, v = done.steps[step]
+            e_ = torch.baddbmm(c_, v_, p.mT)  # from V ← V − α E P and c ← c − α E 1
+            z_ = torch.bmm(e.mT, v_)
             bent = None
-            if a_ is not None and u is not None:  # from A ← A + D, where D = U φ'(Z) and U = E Vᵀ
+            if a_ is not None and u is not None:  # from A ← A + D, where D = U φ'(Z) and U = Eᵀ V
                 u_ = self._slope(a_, p)
-                e_ = torch.baddbmm(e_, u_, v)
-                v_ = torch.baddbmm(v_, u_.mT, e)
-                bent = None if self.rectified else u_.mul_(u).mul_(p).mul_(-2)  # φ'' = −2 φ φ' for tanh
-            s_ = _error_back(e_, q, tasks.support_y)
-            v_ = torch.baddbmm(v_, p.mT, s_)
-            c_ = c_ + s_.sum(1, keepdim=True)
-            z_ = self._slope(torch.baddbmm(p_, s_, v.mT), p)
-            z_ = z_ if bent is None else z_ + bent
-            zs_ += z_
-            if a_ is not None and kernel is not None:
-                a_ = torch.baddbmm(a_, kernel[:, :m], z_, alpha=-rate)
-        return zs_, v_, c_
+                e_.baddbmm_(v, u_.mT)
+                v_.baddbmm_(e, u_, alpha=-done.alpha)
+                bent = None if self.rectified else u_.mul_(u).mul_(p)
+            s_ = e_ if y.is_floating_point() else _aten._softmax_backward_data(e_, q, 1, q.dtype)
+            v_.baddbmm_(s_, p, alpha=-done.alpha)
+            c_.sub_(s_.sum(2, keepdim=True), alpha=done.alpha)
+            z_ = self._slope_(z_.baddbmm_(s_.mT, v), p)
+            if bent is not None:
+                z_.sub_(bent, alpha=2)  # φ'' = −2 φ φ' for tanh
+            if a_ is not None and done.kernel is not None and step:  # before the first step A is 0, whatever Z
+                a_.baddbmm_(done.kernel, z_, alpha=-done.alpha)
+            zs_ = z_ if zs_ is None else zs_.add_(z_)
+        assert zs_ is not None
+        return zs_
 
     def _activate(self, z: Tensor) -> Tensor:
         return z.relu() if self.rectified else z.tanh()
@@ -177,6 +190,12 @@ class Dual:
     def _slope(self, gradient: Tensor, p: Tensor) -> Tensor:
         """gradient · φ'(z), told from p = φ(z)."""
         return _aten.threshold_backward(gradient, p, 0) if self.rectified else _aten.tanh_backward(gradient, p)
+
+    def _slope_(self, gradient: Tensor, p: Tensor) -> Tensor:
+        """The same in place: to claim memory for a large result would take longer than to compute it."""
+        if self.rectified:
+            return _aten.threshold_backward(gradient, p, 0, grad_input=gradient)
+        return _aten.tanh_backward(gradient, p, grad_input=gradient)
 
 
 def dual_refusal(network: Network) -> str | None:
@@ -200,25 +219,26 @@ def dual_refusal(network: Network) -> str | None:
     return None
 
 
-def _error(s: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Softmax (or outputs) and the gradient of the mean loss with respect to the outputs S, both [T, M, N]."""
+def _goal(y: Tensor, like: Tensor) -> Tensor:
+    """What the outputs should be: [T, N, M] with a 1 for the class, or [T, 1, M] real numbers."""
     if y.is_floating_point():
-        return s, (s - y[..., None]) * (2 / y.shape[1])
-    q = s.softmax(-1)
-    return q, (q - one_hot(y, s.shape[-1])).mul_(1 / y.shape[1])
+        return y[:, None]
+    return (y[:, None] == torch.arange(like.shape[1], device=y.device)[:, None]).to(like.dtype)
 
 
-def _error_back(e_: Tensor, q: Tensor, y: Tensor) -> Tensor:
-    """The gradient with respect to E, carried back to S."""
+def _losses_and_error(out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean losses [T] of outputs [T, N, Q], and the gradient of the summed ones, to be scaled by `_mean_slope`."""
     if y.is_floating_point():
-        return e_ * (2 / y.shape[1])
-    return _aten._softmax_backward_data(e_, q, -1, q.dtype).mul_(1 / y.shape[1])
+        e = out - y[:, None]
+        return e.square().mean((1, 2)), e
+    logs = out.log_softmax(1)
+    return logs.gather(1, y[:, None]).mean((1, 2)).neg_(), logs.exp().sub_(_goal(y, out))
+
+
+def _mean_slope(y: Tensor) -> float:
+    """What the mean loss of M examples multiplies their errors by: 1/M, and 2/M for squared ones."""
+    return (2 if y.is_floating_point() else 1) / y.shape[1]
 
 
 def _losses(done: _Adapted, tasks: Tasks) -> list[Tensor]:
-    return [task_losses(step.s, tasks.support_y) for step in done.steps]
-
-
-def _number(rates: Rates) -> float:
-    assert isinstance(rates, float)
-    return rates
+    return [task_losses(step.s.mT, tasks.support_y) for step in done.steps]

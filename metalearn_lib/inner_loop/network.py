@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.functional import linear
+
+from metalearn_lib.inner_loop.windows import KeepWindows, Windows, has_convolution
 
 # One result per number, whatever the shape: what works on an example works on a batch of tasks.
 ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.LeakyReLU, nn.ELU, nn.SiLU, nn.Dropout, nn.Identity)
@@ -43,23 +48,44 @@ class Network:
         """The parameters that adapt, at their initial values."""
         return {name: p for name, p in self.model.named_parameters() if name in self.adapting}
 
+    def spread(self, tasks: int) -> dict[str, Tensor]:
+        """The parameters that adapt, for each task: [T, …].
+
+        The weights of linear layers lie column by column in memory, as their products read them, and so do all later
+        weights: what is added to them, a gradient, lies like them.
+        """
+        columns = {f"{prefix}weight" for prefix, module in self.top if is_linear(module)}
+        laid = {n: p.mT.contiguous().mT if n in columns else p for n, p in self.initial().items()}
+        return {name: p.expand(tasks, *p.shape) for name, p in laid.items()}
+
     def features(self, x: Tensor) -> Tensor:
         """Inputs [T, M, …] → what enters the top, [T, M, …]; with a graph only if the body has something to train."""
         if not self.body:
             return x
         trained = any(p.requires_grad for _, module in self.body for p in module.parameters())
-        with torch.set_grad_enabled(trained and torch.is_grad_enabled()):
-            return through([module for _, module in self.body], x)
+        modules = [module for _, module in self.body]
+        windows = _windows(modules[0], x, {} if trained else None)
+        with torch.set_grad_enabled(trained and torch.is_grad_enabled()), windows:
+            return through(modules, x)
 
-    def call(self, weights: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """One task: inputs of the top [M, …] under these weights → outputs [M, N]."""
+    def call(self, weights: Mapping[str, Tensor], x: Tensor, kept: Windows | None = None) -> Tensor:
+        """One task: inputs of the top [M, …] under these weights → outputs [M, N].
+
+        `kept`, empty at first, is what later calls with the same inputs need not compute again.
+        """
         for (_, module), places in zip(self.top, self._places, strict=True):
             mine = _local(weights, places)
-            x = functional_call(module, mine, (x,), tie_weights=False) if mine else module(x)
+            if mine and is_linear(module):  # functional_call would take longer than the layer
+                x = linear(x, mine.get("weight", module.weight), mine.get("bias", module.bias))
+            elif mine:
+                x = _keeping(module, mine, x, kept)
+            else:
+                x = module(x)
+            kept = None  # what enters later stages is new at every step
         return x
 
-    def call_each(self, stacked: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """All tasks at once: inputs [T, M, …] under weights [T, …] → outputs [T, M, N]."""
+    def call_each(self, stacked: Mapping[str, Tensor], x: Tensor, kept: Windows | None = None) -> Tensor:
+        """All tasks at once: inputs [T, M, …] under weights [T, …] → outputs [T, M, N]; `kept` as in `call`."""
         for (_, module), places in zip(self.top, self._places, strict=True):
             mine = _local(stacked, places)
             if is_linear(module) and len(mine) == len(list(module.parameters())):
@@ -67,9 +93,10 @@ class Network:
             elif type(module) in ELEMENTWISE:
                 x = module(x)
             elif mine:
-                x = vmap(_called(module), randomness="different")(mine, x)
+                x = _each(module, mine, x, kept)
             else:
                 x = through([module], x)
+            kept = None
         return x
 
 
@@ -99,9 +126,10 @@ def through(modules: Sequence[nn.Module], x: Tensor) -> Tensor:
     return flat.unflatten(0, x.shape[:2])
 
 
-def is_linear(module: nn.Module) -> bool:
+def is_linear(module: nn.Module) -> TypeGuard[nn.Linear]:
     """A Linear layer as torch calls it: no subclass, no hook, no parametrized weight, all of which compute more."""
-    return type(module) is nn.Linear and not module._forward_hooks and not module._forward_pre_hooks
+    hooks = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
+    return type(module) is nn.Linear and not hooks
 
 
 def _stages(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -142,8 +170,29 @@ def _local(weights: Mapping[str, Tensor], places: Mapping[str, str]) -> dict[str
     return {place: weights[name] for place, name in places.items() if name in weights}
 
 
-def _called(module: nn.Module) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
-    return lambda weights, x: functional_call(module, weights, (x,), tie_weights=False)
+def _windows(module: nn.Module, x: Tensor, kept: Windows | None) -> contextlib.AbstractContextManager[object]:
+    """Convolutions of `module` on `x` multiply windows, which also shortens the way back, where `kept` is given."""
+    return contextlib.nullcontext() if kept is None or not has_convolution(module) else KeepWindows(x, kept)
+
+
+def _keeping(module: nn.Module, weights: dict[str, Tensor], x: Tensor, kept: Windows | None) -> Tensor:
+    """A stage under these weights; convolutions on its input take their windows from `kept`, or leave them there."""
+    with _windows(module, x, kept):
+        result: Tensor = functional_call(module, weights, (x,), tie_weights=False)
+    return result
+
+
+def _each(module: nn.Module, weights: dict[str, Tensor], x: Tensor, kept: Windows | None) -> Tensor:
+    """A stage for all tasks at once; what vmap's function keeps must be among its arguments and results."""
+
+    def one(weights: dict[str, Tensor], x: Tensor, windows: Windows) -> tuple[Tensor, Windows]:
+        windows = dict(windows)
+        return _keeping(module, weights, x, None if kept is None else windows), windows
+
+    result, windows = vmap(one, randomness="different")(weights, x, kept or {})
+    if kept is not None:
+        kept.update(windows)
+    return result
 
 
 def _linear(x: Tensor, weights: Mapping[str, Tensor]) -> Tensor:

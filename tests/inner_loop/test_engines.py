@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from metalearn_lib.inner_loop import InnerLoop, forward_each, task_losses
+from metalearn_lib.inner_loop.windows import KeepWindows
 
 RATE = 0.1
 
@@ -154,6 +155,62 @@ class Tied(nn.Module):
         return self.out(self.again(self.b(self.a(x).tanh()).tanh()).tanh())
 
 
+class Windows(nn.Module):
+    """Convolutions on the same inputs: padded, strided, without a bias, and one weight on two views of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.padded, self.strided = nn.Conv1d(2, 3, 3, padding=2), nn.Conv1d(2, 3, 2, stride=2, bias=False)
+        self.shared, self.out = nn.Conv1d(2, 3, 1), nn.Linear(3, 3)
+
+    def forward(self, x):
+        across = x.flip(2).transpose(1, 2)[:, :2]
+        back = across.permute(0, 2, 1)[:, :2].transpose(1, 2).mT
+        views = [self.shared(x), self.shared(x.mT[:, :2]), self.shared(x.permute([0, 2, 1])[:, 2:4]), self.shared(back)]
+        weight, bias = self.shared.weight, self.shared.bias
+        views += [nn.functional.conv1d(x, weight, bias, padding=1), nn.functional.conv1d(x, weight, bias, 2, 1, 1, 1)]
+        views += [nn.functional.conv1d(input=x.flatten(0, 0), weight=weight), nn.functional.conv1d(x, weight)]
+        found = [self.padded(x).relu(), self.strided(x).tanh(), self.padded(self.shared(x)[:, :2]), *views]
+        return self.out(torch.cat([f.amax(2)[..., None] for f in found], 2).sum(2))
+
+
+class Squared(nn.Module):
+    """Its weight meets a square view of the inputs and the transposed one, in the same way."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.out = nn.Conv1d(4, 3, 2, padding=1), nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.out(torch.cat([self.layer(x).amax(2), self.layer(x.transpose(1, 2)).amax(2)], 1))
+
+
+class OddWindows(nn.Module):
+    """Convolutions that are more than a product with windows."""
+
+    def __init__(self):
+        super().__init__()
+        kinds = [{"groups": 2}, {"dilation": 2}, {"padding": "same"}, {"padding": 1, "padding_mode": "circular"}]
+        self.kinds = nn.ModuleList(nn.Conv1d(2, 4, 3, **settings) for settings in kinds)
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x):
+        found = sum(layer(x).relu().amax(2) for layer in self.kinds)
+        return self.out(found + torch.stack([self.kinds[0](one).amax(1) for one in x]))
+
+
+class Alike(nn.Module):
+    """Two parameters to which autograd hands the same gradient, and one whose gradient is a number, repeated."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = (nn.Parameter(torch.rand(3)) for _ in range(3))
+        self.layer = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.layer(x) * (self.a + self.b) + self.c.sum() * x[:, :3]
+
+
 def reused():
     relu = nn.ReLU()
     return nn.Sequential(nn.Linear(6, 5), relu, nn.Linear(5, 4), relu, nn.Linear(4, 3))
@@ -178,6 +235,7 @@ def partly_frozen():
 
 
 NUMBERS, IMAGES, WORDS = {"shape": (6,)}, {"shape": (2, 6)}, {"shape": (4,), "words": 9}
+SQUARES = {"shape": (4, 4)}
 L, S = nn.Linear, nn.Sequential
 MODELS = {
     "one layer": (lambda: L(6, 3), NUMBERS),
@@ -191,6 +249,20 @@ MODELS = {
     "inplace": (lambda: S(L(6, 5), nn.ReLU(inplace=True), L(5, 4), nn.ReLU(inplace=True), L(4, 3)), NUMBERS),
     "layer norm": (lambda: S(L(6, 5), nn.LayerNorm(5), nn.ReLU(), L(5, 3)), NUMBERS),
     "convolution": (lambda: S(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.AdaptiveMaxPool1d(1), nn.Flatten(), L(4, 3)), IMAGES),
+    "padded, strided": (
+        lambda: S(nn.Conv1d(2, 4, 3, stride=2, padding=1), nn.Tanh(), nn.Flatten(), L(12, 3)),
+        IMAGES,
+    ),
+    "windows of what moves": (lambda: S(L(6, 5), nn.Tanh(), nn.Conv1d(2, 4, 3), nn.Flatten(), L(12, 3)), IMAGES),
+    "windows of windows": (lambda: S(nn.Conv1d(2, 2, 1), nn.Conv1d(2, 4, 3), nn.Flatten(), L(16, 3)), IMAGES),
+    "windows of views": (Windows, IMAGES),
+    "windows of squares": (Squared, SQUARES),
+    "odd windows": (OddWindows, IMAGES),
+    "frozen below windows": (
+        lambda: S(nn.Conv1d(2, 2, 1).requires_grad_(False), nn.ReLU(), nn.Conv1d(2, 4, 3), nn.Flatten(), L(16, 3)),
+        IMAGES,
+    ),
+    "alike": (Alike, NUMBERS),
     "group norm": (lambda: S(nn.Conv1d(2, 4, 2), nn.GroupNorm(2, 4), nn.PReLU(), nn.Flatten(), L(20, 3)), IMAGES),
     "instance norm": (lambda: S(nn.Conv1d(2, 3, 2), nn.InstanceNorm1d(3, affine=True), nn.Flatten(), L(15, 3)), IMAGES),
     "linear on rows": (lambda: S(L(6, 4), nn.Tanh(), nn.Flatten(), L(8, 3)), IMAGES),
@@ -276,12 +348,71 @@ def test_a_weight_norm_is_no_plain_linear_layer(make_tasks, same):
     )
 
 
+@pytest.mark.parametrize("engine", ["loop", "batched"])
+@pytest.mark.parametrize("first_order", [False, True], ids=["second", "first"])
+def test_windows_of_trained_inputs_lead_back_to_them(make_tasks, same, engine, first_order):
+    torch.manual_seed(0)
+    model = S(nn.Conv1d(2, 2, 1), nn.Tanh(), nn.Conv1d(2, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), L(24, 3)).double()
+    tasks, settings = make_tasks((2, 6)), {"steps": 2, "first_order": first_order}
+    expected = by_replacing(model, tasks, [n for n, _ in model.named_parameters()][2:], **settings)[:2]
+    same(InnerLoop(model, adapt=("2.", "5."), engine=engine, **settings).gradients(tasks, RATE), expected)
+
+
+@pytest.mark.parametrize(("engine", "sets"), [("loop", 6), ("batched", 2)])
+def test_windows_are_cut_once_for_each_support_and_query_set(make_tasks, monkeypatch, engine, sets):
+    cut = []
+    monkeypatch.setattr("metalearn_lib.inner_loop.windows.pad", lambda x, by: cut.append(x) or nn.functional.pad(x, by))
+    model = S(nn.Conv1d(2, 4, 3), nn.ReLU(), nn.Flatten(), L(16, 3)).double()
+    InnerLoop(model, steps=4, engine=engine).gradients(make_tasks((2, 6)), RATE)
+    assert len(cut) == sets
+
+
+def test_windows_of_what_changes_from_step_to_step_are_not_kept():
+    layer, drop, x = nn.Conv1d(2, 4, 3), nn.Dropout(0.5), torch.randn(5, 2, 6)
+    kept = {}
+    with KeepWindows(x, kept):
+        layer(drop(x)), layer(x * 1), layer(layer(x[:, :, :])[:, :2])
+        assert not kept
+        found = [layer(x), layer(x), layer(x.transpose(1, 2).mT)]
+    assert [recipe[-3:] for recipe in kept] == [(3, 1, 0)] * 2  # one for x, one for the view
+    for one in found:
+        torch.testing.assert_close(one, layer(x))
+
+
 def test_a_hook_is_called_by_every_engine(make_tasks, same):
     model = mlp()
     model[0].register_forward_hook(lambda module, inputs, output: output * 3)
     one, other = (everything(InnerLoop(model, engine=e), make_tasks()) for e in ("loop", "batched"))
     same(list(other.values()), list(one.values()))
     same(InnerLoop(model).outputs(make_tasks(), RATE, steps=0), model(make_tasks().query_x).detach())
+
+
+def test_a_hook_on_the_way_back_is_called_by_the_loop(make_tasks):
+    model, called = mlp(), []
+    model[2].register_full_backward_hook(lambda module, inputs, outputs: called.append(module))
+    InnerLoop(model, steps=2, first_order=True, engine="loop").gradients(make_tasks(tasks=1), RATE)
+    assert len(called) == 3  # two steps and the queries
+
+
+# ------------------------------------------------------------------------------------------ one task alone
+
+
+@pytest.mark.parametrize("name", ["deep", "convolution", "own module", "no bias"])
+def test_one_task_is_no_batch_and_gets_the_same(make_tasks, same, name):
+    model, shape = build(name)
+    auto, batched = (InnerLoop(model, steps=2, engine=engine) for engine in ("auto", "batched"))
+    same(list(everything(auto, make_tasks(**shape, tasks=1)).values()),
+         list(everything(batched, make_tasks(**shape, tasks=1)).values()))  # fmt: skip
+    assert auto.engine_for(1) == "loop" and batched.engine_for(1) == "batched"
+    assert auto.engine_for(2) == auto.engine == ("loop" if name == "own module" else "batched")
+    assert InnerLoop(mlp()).engine_for(1) == "dual"
+
+
+def test_linear_weights_lie_column_by_column_for_all_tasks():
+    loop = InnerLoop(mlp(), engine="batched")
+    for name, weights in loop.network.spread(3).items():
+        assert torch.equal(weights, loop.network.initial()[name].expand_as(weights))
+        assert weights.dim() == 2 or weights[0].mT.is_contiguous()
 
 
 # ---------------------------------------------------------------------------------------- learned rates

@@ -84,18 +84,22 @@ class Deciding(nn.Module):
 
 SEQUENCE, NUMBERS, WORDS = {"shape": (4, 2)}, {"shape": (6,)}, {"shape": (4,), "words": 9}
 BATCHED = {
-    "LSTM": (lambda: S(Last(nn.LSTM), L(3, 3)), SEQUENCE, r"0\.layer is a LSTM, for which torch.vmap has no rule"),
-    "GRU": (lambda: S(Last(nn.GRU), L(3, 3)), SEQUENCE, r"0\.layer is a GRU"),
-    "RNN": (lambda: S(Last(nn.RNN), L(3, 3)), SEQUENCE, r"0\.layer is a RNN"),
-    "LSTMCell": (lambda: S(Cell(nn.LSTMCell), L(3, 3)), SEQUENCE, r"0\.cell is a LSTMCell"),
-    "GRUCell": (lambda: S(Cell(nn.GRUCell), L(3, 3)), SEQUENCE, r"0\.cell is a GRUCell"),
-    "batch norm": (lambda: S(L(6, 4), nn.BatchNorm1d(4), nn.ReLU(), L(4, 3)), NUMBERS, "1 would normalise over"),
-    "batch norm below": (lambda: S(nn.BatchNorm1d(6, affine=False), L(6, 3)), NUMBERS, "0 would normalise over"),
-    "padding_idx": (lambda: S(nn.Embedding(9, 3, padding_idx=0), nn.Flatten(), L(12, 3)), WORDS, "0 has a padding_idx"),
-    "max_norm": (lambda: S(nn.Embedding(9, 3, max_norm=9.0), nn.Flatten(), L(12, 3)), WORDS, "0 has a max_norm"),
+    "LSTM": (lambda: S(Last(nn.LSTM), L(3, 3)), SEQUENCE, r"0\.layer \(LSTM\) is recurrent, and torch.vmap"),
+    "GRU": (lambda: S(Last(nn.GRU), L(3, 3)), SEQUENCE, r"0\.layer \(GRU\) is recurrent"),
+    "RNN": (lambda: S(Last(nn.RNN), L(3, 3)), SEQUENCE, r"0\.layer \(RNN\) is recurrent"),
+    "LSTMCell": (lambda: S(Cell(nn.LSTMCell), L(3, 3)), SEQUENCE, r"0\.cell \(LSTMCell\) is recurrent"),
+    "GRUCell": (lambda: S(Cell(nn.GRUCell), L(3, 3)), SEQUENCE, r"0\.cell \(GRUCell\) is recurrent"),
+    "batch norm": (lambda: S(L(6, 4), nn.BatchNorm1d(4), nn.ReLU(), L(4, 3)), NUMBERS,
+                   r"1 \(BatchNorm1d\) would normalise over"),
+    "batch norm below": (lambda: S(nn.BatchNorm1d(6, affine=False), L(6, 3)), NUMBERS,
+                         r"0 \(BatchNorm1d\) would normalise over"),
+    "padding_idx": (lambda: S(nn.Embedding(9, 3, padding_idx=0), nn.Flatten(), L(12, 3)), WORDS,
+                    r"0 \(Embedding\) has a padding_idx"),
+    "max_norm": (lambda: S(nn.Embedding(9, 3, max_norm=9.0), nn.Flatten(), L(12, 3)), WORDS,
+                 r"0 \(Embedding\) has a max_norm"),
     "attention": (lambda: S(L(2, 4), nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True), Keep(), L(16, 3)),
-                  SEQUENCE, r"1\.self_attn is a MultiheadAttention"),
-    "EmbeddingBag": (lambda: S(nn.EmbeddingBag(9, 3), L(3, 3)), WORDS, "0 is a EmbeddingBag without second"),
+                  SEQUENCE, r"1\.self_attn \(MultiheadAttention\) has a fused kernel"),
+    "EmbeddingBag": (lambda: S(nn.EmbeddingBag(9, 3), L(3, 3)), WORDS, r"0 \(EmbeddingBag\) has no second"),
 }  # fmt: skip
 FIRST_ORDER_ONLY = {"attention", "EmbeddingBag", "max_norm"}
 
@@ -391,6 +395,32 @@ def test_what_is_frozen_later_is_named(make_tasks, engine, adapt):
     model[0].requires_grad_(False)
     with pytest.raises(ValueError, match=r"0\.bias, 0\.weight: frozen or unfrozen after .* make a new one"):
         loop.gradients(make_tasks(), 0.1)
+
+
+@pytest.mark.parametrize("what", ["gradients", "displacement", "outputs", "adapt"])
+@pytest.mark.parametrize("engine", ALL)
+def test_a_module_that_was_replaced_is_named(make_tasks, engine, what):
+    model = mlp(6, 4, 3).double()
+    loop, tasks = InnerLoop(model, engine=engine), make_tasks()
+    getattr(loop, what)(tasks, 0.1)
+    model[0] = nn.Linear(6, 4).double()
+    with pytest.raises(ValueError, match="Linear: replaced after the inner loop was made; make a new one"):
+        getattr(loop, what)(tasks, 0.1)
+
+
+@pytest.mark.parametrize("engine", [*ALL, "auto"])
+def test_modules_that_changed_places_are_noticed(make_tasks, engine):
+    model = S(L(6, 6), nn.ReLU(), L(6, 6)).double()
+    loop = InnerLoop(model, engine=engine)
+    model[0], model[2] = model[2], model[0]
+    with pytest.raises(ValueError, match="modules: replaced after"):
+        loop.outputs(make_tasks(), 0.1)
+
+
+@pytest.mark.parametrize("engine", ALL)
+def test_without_support_there_is_nothing_to_adapt_to(make_tasks, engine):
+    with pytest.raises(ValueError, match="no support examples"):
+        InnerLoop(mlp(6, 4, 3).double(), engine=engine).gradients(make_tasks(support=0), 0.1)
 
 
 def test_a_regression_gives_a_column():

@@ -641,7 +641,7 @@ def test_joint_training_refuses_what_it_cannot_name(words, small_vectors, number
 
 
 def test_an_engine_that_does_not_fit_is_refused(make):
-    with pytest.raises(EngineRefused, match=r"encoder\.lstm is a LSTM"):
+    with pytest.raises(EngineRefused, match=r"encoder\.lstm \(LSTM\) is recurrent"):
         make("MAML", "recurrent", engine="batched")
     with pytest.raises(EngineRefused, match="something to train before"):
         make("MAML", "convolutional", engine="dual")
