@@ -172,6 +172,40 @@ class TestCurves:
             plots.curves(self.x, {"a": self.band}, floor="b", title="t", xlabel="x", ylabel="y")
 
 
+class TestAdaptation:
+    x = np.linspace(-5, 5, 21)
+    points = ([-1.0, 2.0], [0.3, -0.4])
+
+    def panels(self) -> dict[str, dict[int, np.ndarray]]:
+        lines = {steps: np.sin(self.x) * steps / 10 for steps in (0, 1, 5, 10)}
+        return {"MAML": lines, "joint training": lines}
+
+    def test_truth_points_and_a_line_for_each_number_of_steps(self):
+        figure = plots.adaptation(self.x, np.sin(self.x), self.panels(), points=self.points, title="It adapts")
+        for axes, name in zip(figure.axes, ("MAML", "joint training"), strict=True):
+            assert axes.get_title() == name
+            truth, *lines, points = axes.get_lines()
+            assert np.allclose(truth.get_ydata(), np.sin(self.x))
+            assert [line.get_label() for line in lines] == ["before", "after 1 step", "after 5 steps", "after 10 steps"]
+            assert len({str(line.get_linestyle()) + str(line._dash_pattern) for line in lines}) == 4
+            assert np.allclose(points.get_xydata().T, self.points)
+        assert overlaps(figure) == []
+
+    def test_a_learner_may_lack_a_line(self):
+        panels = self.panels()
+        panels["joint training"] = {0: np.zeros(21)}
+        figure = plots.adaptation(self.x, self.x, panels, points=self.points, title="It adapts")
+        assert [len(axes.get_lines()) for axes in figure.axes] == [6, 3]
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="no panels"):
+            plots.adaptation(self.x, self.x, {}, points=self.points, title="nothing")
+        with pytest.raises(ValueError, match=r"MAML after 5 steps has shape \(3,\), x has 21"):
+            plots.adaptation(self.x, self.x, {"MAML": {5: [1, 2, 3]}}, points=self.points, title="too short")
+        with pytest.raises(ValueError, match="the truth"):
+            plots.adaptation(self.x, [0.0], self.panels(), points=self.points, title="too short")
+
+
 class TestEpisodes:
     def test_map_draws_every_example_and_rings_only_errors(self, episode):
         figure = plots.episode_map(by_class(0.01), episode, title="An episode")

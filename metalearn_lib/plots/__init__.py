@@ -4,6 +4,7 @@ Colours are Okabe and Ito's colour-blind-safe set, and no colour carries a meani
 and words go with it.
 """
 
+from metalearn_lib.plots.adaptation import adaptation
 from metalearn_lib.plots.course_map import course_map
 from metalearn_lib.plots.episodes import episode_map, episode_table
 from metalearn_lib.plots.matrices import heatmap, text_weights
@@ -11,6 +12,7 @@ from metalearn_lib.plots.results import compare, curves
 from metalearn_lib.plots.style import show, style
 
 __all__ = [
+    "adaptation",
     "compare",
     "course_map",
     "curves",
