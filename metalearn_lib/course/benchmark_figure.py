@@ -37,7 +37,7 @@ def figure(measured: Row) -> Figure:
             axes.plot(list(points), times, color=colour, marker=marker, linestyle=line, label=label)
         axes.set_title(f"MLP, {SECOND}, {other}", fontsize=11)
         _logarithmic(axes, list(points), "tasks" if what == "tasks" else "inner steps", "milliseconds a meta-step")
-    panels[2].legend(loc="upper left", fontsize=9)  # the same lines as beside it, with room for their names
+    panels[1].legend(loc="upper left", fontsize=8)  # serves the panel below it too, which shows the same lines
     _memory(panels[3], measured["memory"], looks)
     return drawn
 
