@@ -1,6 +1,6 @@
 """What knows notebooks: claims, the profile switch, the runner, the checks and the `metalearn` command.
 
-A chapter needs two names of it: `claim` and `setup`.
+A chapter needs four names of it: `check`, `claim`, `quiz` and `setup`; and `progress`, to look back.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .claims import ClaimFailed, claim
+from .quiz import quiz
 
 if TYPE_CHECKING:
     from .profile import Profile, setup
 
-__all__ = ["ClaimFailed", "Profile", "claim", "setup"]
+__all__ = ["ClaimFailed", "Profile", "claim", "quiz", "setup"]
 
 
 def __getattr__(name: str) -> Any:
