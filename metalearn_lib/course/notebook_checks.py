@@ -16,6 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from . import exercises
+
 SKELETON = (
     "objectives", "setup", "idea", "mathematics", "scratch", "agreement", "experiment", "explore", "mistake",
     "exercises", "quiz", "summary",
@@ -273,9 +275,13 @@ def skeleton(notebook: StoredNotebook) -> Found:
             last, before = places[part], part
 
 
+def exercise_pattern(notebook: StoredNotebook) -> Found:
+    yield from exercises.faults(notebook)
+
+
 Rule = Callable[[StoredNotebook], Found]
 RULES: tuple[Rule, ...] = (
     stripped_outputs, execution_order, stored_errors, stored_stderr, machine_paths, timings, vector_figures,
     alt_text, dead_links, ignored_share, skip_tags, size, leftovers,
 )  # fmt: skip
-CHAPTER_RULES: tuple[Rule, ...] = (parameters_cell, skeleton)
+CHAPTER_RULES: tuple[Rule, ...] = (parameters_cell, skeleton, exercise_pattern)
