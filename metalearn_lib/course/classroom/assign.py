@@ -1,0 +1,136 @@
+"""`metalearn assign`: chapters as assignments of an nbgrader course, with rubric and due dates."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..chapters import Chapter, UsageError
+from ..cleaning import write_text
+from .course import Assignment, parse_due, read_course, write_course
+from .exercises import Cell, check_source, graded, is_answer, marks, released, stub_of, with_hidden_tests
+from .gradebook import CONFIG, fill_gradebook
+
+_IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s:]+)\)")
+_REGION = re.compile(r"BEGIN SOLUTION[^\n]*\n(.*?)\n[^\n]*END SOLUTION", re.DOTALL)
+
+
+def assign(chapters: Sequence[Chapter], folder: Path, *, due: Sequence[str] = (), force: bool = False) -> list[str]:
+    """Write chapters as assignments ``ch04`` into the folder of a class; what there is to say about it.
+
+    Raises:
+        UsageError: a chapter without exercises or with unusable ones, an impossible due date, or a chapter whose
+            source would change although work on it has been handed in (``force`` allows it).
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; --to takes a folder")
+    course = read_course(folder) if (folder / "course.json").exists() else {}
+    named = {f"ch{_number(chapter)}": chapter for chapter in chapters}
+    dates = parse_due(list(due), list(named))
+    notebooks = {name: _read(chapter) for name, chapter in named.items()}
+    for name, chapter in named.items():
+        check_source(chapter.name, notebooks[name]["cells"])
+    entries = {}
+    for name, chapter in named.items():
+        before = course.get(name)
+        entries[name] = Assignment(name, chapter.name, dates.get(name, before.due if before else None))
+        if not force:
+            _refuse_change(entries[name], folder, notebooks[name])
+    for name, entry in entries.items():
+        _write(entry, folder, named[name], notebooks[name])
+    write_course(folder, course | entries)
+    if not (folder / "nbgrader_config.py").exists():
+        write_text(CONFIG.format(course=re.sub(r"\W+", "-", folder.resolve().name)), folder / "nbgrader_config.py")
+    (folder / "submitted").mkdir(exist_ok=True)
+    prepared = {entry: with_hidden_tests(notebooks[name]) for name, entry in entries.items()}
+    notes = fill_gradebook(folder, prepared)
+    return [_summary(entry, notebooks[name]["cells"]) for name, entry in entries.items()] + notes
+
+
+def _number(chapter: Chapter) -> str:
+    found = re.match(r"\d\d", chapter.name)
+    if found is None:
+        raise UsageError(f"{chapter.name} is not a chapter; only chapters can be assigned")
+    return found[0]
+
+
+def _read(chapter: Chapter) -> dict[str, Any]:
+    cells = chapter.cells  # the readable message for a damaged file
+    raw: dict[str, Any] = json.loads(chapter.path.read_text(encoding="utf-8"))
+    return raw | {"cells": cells}
+
+
+def _text(notebook: dict[str, Any]) -> str:
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _refuse_change(entry: Assignment, folder: Path, notebook: dict[str, Any]) -> None:
+    path, handed_in = entry.source(folder), entry.submissions(folder)
+    if path.exists() and handed_in and path.read_text(encoding="utf-8") != _text(notebook):
+        raise UsageError(
+            f"{entry.name} has changed since it was handed out, and {len(handed_in)} students have handed in work on "
+            "the old one; grade that first, use another folder, or say --force"
+        )
+
+
+def _write(entry: Assignment, folder: Path, chapter: Chapter, notebook: dict[str, Any]) -> None:
+    write_text(_text(notebook), entry.source(folder))
+    write_text(_text(released(notebook)), entry.release(folder))
+    write_text(rubric(entry, notebook["cells"]), folder / "rubric" / f"{entry.name}.md")
+    for cell in notebook["cells"]:
+        for target in _IMAGE.findall(cell["source"]) if cell["cell_type"] == "markdown" else ():
+            image = chapter.path.parent / target
+            if image.is_file() and image.resolve().is_relative_to(chapter.path.parent.resolve()):
+                for copy in (entry.source(folder).parent / target, entry.release(folder).parent / target):
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(image, copy)
+
+
+def _summary(entry: Assignment, cells: Sequence[Cell]) -> str:
+    found = graded(cells)
+    by_hand = sum(one.by_hand for one in found)
+    due = f", due {entry.due}" if entry.due else ""
+    hand = f" ({by_hand} graded by hand)" if by_hand else ""
+    return (
+        f"{entry.name}: {entry.notebook}, {sum(one.points for one in found):g} points in {len(found)} parts{hand}{due}"
+    )
+
+
+def rubric(entry: Assignment, cells: Sequence[Cell]) -> str:
+    """What earns points in a chapter, with the model answers: for who grades, not for students."""
+    lines = [f"# {entry.notebook}: rubric and model answers", "", "Not for students.", ""]
+    lines += [f"Due {entry.due}.", ""] if entry.due else []
+    found = graded(cells)
+    lines += [f"{sum(one.points for one in found):g} points.", "", "| exercise | part | points | graded |"]
+    lines += ["|---|---|---|---|"]
+    for one in found:
+        how = "by hand" if one.by_hand else "by its check, all or nothing"
+        lines.append(f"| {one.title.partition(' · ●')[0]} | `{one.grade_id}` | {one.points:g} | {how} |")
+    for one in found:
+        lines += ["", f"## {one.title}", ""]
+        lines += _by_hand(cells[one.index]) if one.by_hand else _by_check(cells, one.index)
+    return "\n".join(lines) + "\n"
+
+
+def _by_check(cells: Sequence[Cell], index: int) -> list[str]:
+    lines: list[str] = []
+    answer = next((cell for cell in reversed(cells[:index]) if is_answer(cell)), None)
+    if answer is not None:
+        lines += [f"Model answer (`{marks(answer)['grade_id']}`):", "", "```python", answer["source"], "```", ""]
+    return [*lines, "Passed when this runs without an error:", "", "```python", cells[index]["source"], "```"]
+
+
+def _by_hand(cell: Cell) -> list[str]:
+    model = _REGION.search(cell["source"])
+    lines = [
+        "Read the answer, and write its points into `by_hand/`. Full points: it says, in words of its own, what",
+        "",
+    ]
+    lines[0] += " the model answer says; half: one of its reasons is missing or wrong."
+    task = stub_of(cell).replace("YOUR ANSWER HERE", "").strip()
+    lines += [task, ""] if task else []
+    return [*lines, "Model answer:", "", (model[1] if model else cell["source"]).strip()]

@@ -1,0 +1,250 @@
+"""Runs submissions in sandbox processes, some at once, and turns what they say into a result for every check."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..folders import KERNEL_ENVIRONMENT, root
+from .exercises import Cell, is_answer, is_check, marks
+from .needed import names_of
+from .submission import Restored
+
+# what a submission may see of the environment: no tokens, no passwords
+_PASSED_ON = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+    "MPLCONFIGDIR",
+)
+
+
+class ChapterFails(RuntimeError):
+    """A cell of the chapter itself fails, so nothing can be graded."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use."""
+
+    cell_seconds: float = 30
+    seconds: float = 180
+    memory_mb: int = 3000
+
+
+@dataclass
+class Outcome:
+    """What came of a submission: for each check None (passed) or why not, and what else there is to say."""
+
+    checks: dict[str, str | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class Sandbox:
+    """A process that has run the chapter's own cells and waits for submissions. Not shared between threads."""
+
+    def __init__(self, cells: Sequence[Cell], prefix: Sequence[int]) -> None:
+        self.prefix = [{"index": index, "source": cells[index]["source"]} for index in prefix]
+        self.answered = set[str]().union(*(names_of(cell["source"]).perhaps for cell in cells if is_answer(cell)))
+        self.process: subprocess.Popen[bytes] | None = None
+        self.errors: Any = None
+        self.closed = False
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed = True
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process and let it run the chapter's own cells.
+
+        Raises:
+            ChapterFails: one of them fails, or grading was interrupted.
+        """
+        if self.closed:
+            raise ChapterFails("interrupted")
+        environment = {key: value for key, value in os.environ.items() if key in _PASSED_ON or key[:9] == "METALEARN"}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root()), environment.get("PYTHONPATH")]))
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self.folder = tempfile.TemporaryDirectory(prefix="metalearn-grade-", ignore_cleanup_errors=True)
+        places = ("TMPDIR", "IPYTHONDIR")  # whatever is left behind goes with the folder
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "metalearn_lib.course.classroom.sandbox"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, cwd=self.folder.name,
+            start_new_session=True,
+            env=environment | KERNEL_ENVIRONMENT | {"MPLBACKEND": "Agg"} | dict.fromkeys(places, self.folder.name),
+        )  # fmt: skip
+        self.send(prefix=self.prefix)
+        while (message := self.receive()) is not None:
+            if "ready" in message:
+                return
+            if "failed" in message:
+                self.stop()
+                error = message["error"]
+                raise ChapterFails(
+                    f"cell {message['failed'] + 1} of the chapter itself fails: {error['kind']}: {error['text']}; "
+                    "metalearn doctor says what is missing here"
+                )
+        self.errors.seek(0)
+        said = self.errors.read().decode(errors="replace").strip()[-500:]
+        self.stop()
+        raise ChapterFails(f"the process that runs the chapter's own cells ended; {said or 'it said nothing'}")
+
+    def send(self, **message: Any) -> None:
+        assert self.process is not None and self.process.stdin is not None
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def receive(self) -> dict[str, Any] | None:
+        """The next message; None when the process has ended."""
+        assert self.process is not None and self.process.stdout is not None
+        line = self.process.stdout.readline()
+        return json.loads(line) if line.endswith(b"\n") else None
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            for pipe in (self.process.stdin, self.process.stdout):
+                with contextlib.suppress(OSError):  # what was not sent
+                    pipe and pipe.close()
+            self.process.wait()
+            self.process = None
+        if self.errors is not None:
+            self.errors.close()
+            self.folder.cleanup()
+            self.errors = None
+
+    def grade(self, restored: Restored, plan: Sequence[int], limits: Limits) -> Outcome:
+        """Run the planned cells of one submission that this process has not run; never raises for its sake.
+
+        Where a cell ends its process, the others run again without it, in a new copy, within the same time.
+        """
+        cells, outcome, skipped = restored.cells, Outcome(), dict[int, str]()
+        names = {index: marks(cells[index])["grade_id"] for index in plan if is_check(cells[index])}
+        outcome.checks = dict.fromkeys(names.values(), "not reached")
+        ends = time.monotonic() + limits.seconds
+        while True:
+            if self.process is None:
+                before = time.monotonic()
+                self.start()
+                ends += time.monotonic() - before  # the chapter's own time is not the student's
+            left = ends - time.monotonic()
+            todo = [index for index in plan if index not in skipped]
+            how, at = self._attempt(restored, todo, limits, left, outcome, names) if left > 1 else ("overtime", None)
+            if how == "done":
+                break
+            if how == "overtime" or at is None:
+                late = f"not reached: the submission ran longer than {limits.seconds:g} s"
+                said = late if how == "overtime" else f"not reached: {_ENDED[how].format(limits=limits)}"
+                outcome.checks |= {name: said for name, it in outcome.checks.items() if it == "not reached"}
+                break
+            skipped[at] = _ENDED[how].format(limits=limits)
+            where = names.get(at) or marks(cells[at]).get("grade_id") or "a cell of your own"
+            outcome.notes.append(f"{where}: {skipped[at]}; the rest was graded without it")
+            if at in names:
+                outcome.checks[names[at]] = skipped[at]
+        return outcome
+
+    def _attempt(
+        self,
+        restored: Restored,
+        todo: Sequence[int],
+        limits: Limits,
+        left: float,
+        outcome: Outcome,
+        names: dict[int, str],
+    ) -> tuple[str, int | None]:
+        """Run cells once, write the results into ``outcome``; how it ended and in which cell."""
+        at: int | None = None
+        try:
+            self.send(**self._job(restored, todo, limits, left))
+            while (message := self.receive()) is not None:
+                if "start" in message:
+                    at = message["start"]
+                elif "end" in message:
+                    self._note(restored, message, outcome, names)
+                elif "ended" in message:
+                    return message["ended"], at
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+            pass  # it ended, or something in it spoke in its name
+        self.stop()  # it was ended from inside, and starts anew with the next
+        return "crashed", at
+
+    def _job(self, restored: Restored, todo: Sequence[int], limits: Limits, left: float) -> dict[str, Any]:
+        cells = [
+            {
+                "index": index,
+                "source": restored.cells[index]["source"],
+                "check": is_check(restored.cells[index]),
+                "seconds": _seconds(restored, index, limits, left),
+            }
+            for index in todo
+        ]
+        checks = [restored.cells[index]["source"] for index in todo if is_check(restored.cells[index])]
+        guarded = [name for name in _called(checks) if name[0] not in self.answered]
+        return {"cells": cells, "guarded": guarded, "seconds": left, "memory_mb": limits.memory_mb}
+
+    def _note(self, restored: Restored, message: dict[str, Any], outcome: Outcome, names: dict[int, str]) -> None:
+        index, error = message["end"], message["error"]
+        said = _said(error) if error else None
+        if index in names:
+            outcome.checks[names[index]] = said
+            for name in message["replaced"]:
+                _once(outcome.notes, f"{name}, which the checks use, had been replaced; its original was put back")
+        elif said and index in restored.by_student:
+            name = marks(restored.cells[index]).get("grade_id") or "a cell of your own"
+            _once(outcome.notes, f"{name}: {said}")
+
+
+_ENDED = {
+    "endless": "it ran longer than {limits.cell_seconds:g} s and could only be ended from outside",
+    "memory": "it needed more than {limits.memory_mb} MB of memory",
+    "crashed": "it ended its process (os._exit, or a crash of compiled code)",
+}
+
+
+def _said(error: dict[str, str]) -> str:
+    if error["kind"] == "NotImplementedError" and not error["text"]:
+        return "not answered yet"
+    if error["kind"] in ("CheckFailed", "CellTimeout"):
+        return error["text"]
+    return f"{error['kind']}: {error['text']}" if error["text"] else error["kind"]
+
+
+def _once(notes: list[str], note: str) -> None:
+    if note not in notes:
+        notes.append(note)
+
+
+def _seconds(restored: Restored, index: int, limits: Limits, left: float) -> float:
+    theirs = index in restored.by_student or is_check(restored.cells[index]) or is_answer(restored.cells[index])
+    return min(limits.cell_seconds, left) if theirs else left
+
+
+def _called(checks: Sequence[str]) -> list[list[str]]:
+    """The functions that check cells call: ``["check"]`` and ``["check", "prototypes"]``."""
+    found: set[tuple[str, ...]] = set()
+    for source in checks:
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if isinstance(node.func.value, ast.Name):
+                    found |= {(node.func.value.id,), (node.func.value.id, node.func.attr)}
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                found.add((node.func.id,))
+    return [list(name) for name in sorted(found)]

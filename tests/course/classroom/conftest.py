@@ -1,0 +1,139 @@
+"""A tiny chapter with exercises as the course has them, and a class that works on it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metalearn_lib.course.chapters import Chapter
+from metalearn_lib.course.classroom.assign import assign
+from metalearn_lib.course.classroom.course import read_course
+from metalearn_lib.course.classroom.grade import grade
+from metalearn_lib.course.classroom.workers import Limits
+
+Cell = dict[str, Any]
+RIGHT = {"mean": "return sum(x) / len(x)", "double": "return 2 * x", "total": "return scores[x]"}
+FAST = Limits(cell_seconds=2, seconds=20, memory_mb=400)
+
+
+def text(source: str, **metadata: Any) -> Cell:
+    return {"cell_type": "markdown", "source": source, "metadata": metadata}
+
+
+def code(source: str, **metadata: Any) -> Cell:
+    return {"cell_type": "code", "source": source, "metadata": metadata, "outputs": [], "execution_count": None}
+
+
+def marked(grade_id: str, *, grade: bool = False, solution: bool = False, points: float | None = None) -> Cell:
+    found = {"grade_id": grade_id, "grade": grade, "solution": solution, "task": False, "schema_version": 3}
+    found["locked"] = not solution
+    return found | ({} if points is None else {"points": points})
+
+
+def exercise(number: str, name: str, body: str, shown: str, hidden: str, points: float) -> list[Cell]:
+    answer = f"def {name}(x):\n    ### BEGIN SOLUTION\n    {body}\n    ### END SOLUTION"
+    check = f"{shown}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
+    task = text(f"### Exercise {number} · {name} · ●○○ difficulty · 5 min · {points} points\n\nWrite it.")
+    start = f"ex-{number.replace('.', '-')}"
+    task["metadata"] = {"nbgrader": marked(start)}
+    return [
+        task,
+        code(answer, nbgrader=marked(f"{start}-answer", solution=True)),
+        code(check, nbgrader=marked(f"{start}-check", grade=True, points=points)),
+    ]
+
+
+def tiny_chapter() -> dict[str, Any]:
+    """Data, an experiment that no exercise needs, three exercises (3, 5 and 2 points) and a question (4 points)."""
+    question = "Why?\n\n### BEGIN SOLUTION\nBecause of the mean.\n### END SOLUTION"
+    cells = [
+        text("# 04 · Tiny"),
+        code("import math\n\nseed = 0", tags=["parameters"]),
+        code("numbers = [1.0, 2.0, 6.0]\nscores = {}"),
+        code("for name in ('a', 'b'):\n    scores[name] = math.fsum(numbers)"),
+        code("experiment = [x * seed for x in range(10)]"),
+        code("chart = [experiment, seed]\nprint(chart)"),
+        *exercise("4.1", "mean", "return sum(x) / len(x)", "assert mean(numbers) == 3", "assert mean([2, 4]) == 3", 3),
+        code("half = mean(numbers) / 2", tags=["later"]),
+        *exercise("4.2", "double", "return 2 * x", "assert double(half) == 3", "assert double(-1) == -2", 5),
+        *exercise("4.3", "total", "return scores[x]", "assert total('a') == 9", "assert total('b') == 9", 2),
+        text("### Exercise 4.4 · The mean · ●●● difficulty · 5 min · 4 points\n\nThink."),
+        text(question, nbgrader=marked("ex-4-4", grade=True, solution=True, points=4)),
+        code("print('the end')"),
+    ]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"
+    spec = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    return {"cells": cells, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
+
+
+def find(notebook: dict[str, Any], grade_id: str) -> Cell:
+    return next(c for c in notebook["cells"] if c["metadata"].get("nbgrader", {}).get("grade_id") == grade_id)
+
+
+@pytest.fixture
+def chapter(tmp_path: Path) -> Chapter:
+    path = tmp_path / "notebooks" / "04_tiny.ipynb"
+    path.parent.mkdir()
+    path.write_text(json.dumps(tiny_chapter()), encoding="utf-8")
+    return Chapter(path)
+
+
+HandIn = Callable[..., Path]
+
+
+@pytest.fixture
+def no_gradebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """nbgrader's gradebook takes seconds to make; one test makes it."""
+    module = sys.modules["metalearn_lib.course.classroom.assign"]
+    monkeypatch.setattr(module, "fill_gradebook", lambda folder, assignments: [])
+
+
+@pytest.fixture
+def course(chapter: Chapter, tmp_path: Path, no_gradebook: None) -> Path:
+    assign([chapter], tmp_path / "class", due=["2026-12-01"])
+    return tmp_path / "class"
+
+
+@pytest.fixture
+def released(course: Path) -> dict[str, Any]:
+    return json.loads((course / "release" / "ch04" / "04_tiny.ipynb").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def hand_in(course: Path, released: dict[str, Any]) -> HandIn:
+    """Hand in the released notebook with these bodies of mean, double, total, and an answer in words."""
+
+    def write(
+        student: str, mean: str = "", double: str = "", total: str = "", words: str = "", change: Any = None
+    ) -> Path:
+        notebook = copy.deepcopy(released)
+        bodies = (("ex-4-1-answer", mean), ("ex-4-2-answer", double), ("ex-4-3-answer", total))
+        for name, body in bodies:
+            cell = find(notebook, name)
+            if body:
+                cell["source"] = cell["source"].replace("# YOUR CODE HERE\n    raise NotImplementedError()", body)
+        if words:
+            find(notebook, "ex-4-4")["source"] = words
+        notebook = change(notebook) or notebook if change else notebook
+        path = course / "submitted" / student / "ch04" / "04_tiny.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+        return path
+
+    return write
+
+
+def grades_of(course: Path, **options: Any) -> dict[str, Any]:
+    options.setdefault("limits", FAST)
+    return {one.student: one for one in grade(read_course(course)["ch04"], course, **options)[1]}
+
+
+def points(one: Any) -> list[float | None]:
+    return list(one.points.values())

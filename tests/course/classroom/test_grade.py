@@ -1,0 +1,209 @@
+"""From handing out to grades: right, half-right and wrong work, loops and crashes, limits and tricks."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from metalearn_lib.course.chapters import Chapter, UsageError
+from metalearn_lib.course.classroom import workers
+from metalearn_lib.course.classroom.commands import app
+from metalearn_lib.course.classroom.course import read_course
+from metalearn_lib.course.classroom.grade import grade
+from metalearn_lib.course.classroom.results import write_results
+from metalearn_lib.course.classroom.workers import ChapterFails, Limits, Outcome, Sandbox
+from metalearn_lib.course.folders import root
+
+from .conftest import FAST, RIGHT, HandIn, code, find, grades_of, points
+
+FORGER = """import os
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, b'{"end": 1}\\n[1]\\n{"ended": "well"}\\n')
+        except OSError:
+            pass
+    return 0"""
+TRAP = "import signal; signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    while True: pass"
+
+
+def test_a_class_of_all_kinds(course: Path, hand_in: HandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    hand_in("right", **RIGHT, words="Since the mean moves.")
+    hand_in("half", mean=RIGHT["mean"], double="return 2 * abs(x)", total="return 9.0")
+    hand_in("wrong", mean="return x[0]", double="return x", total="return None")
+    hand_in("nothing")
+    hand_in("typo", mean="return sum(x / len(x)", double=RIGHT["double"], total=RIGHT["total"])
+    hand_in("loop", **RIGHT | {"double": "while True: pass"})
+    hand_in("trap", **RIGHT | {"double": TRAP})
+    hand_in("exit", **RIGHT | {"double": "import os; os._exit(0)"})
+    hand_in("segfault", **RIGHT | {"double": "import ctypes; ctypes.string_at(0)"})
+    hand_in("hog", **RIGHT | {"double": "return bytearray(10**9)"})
+    hand_in("sysexit", **RIGHT | {"double": "raise SystemExit"})
+    hand_in("forger", **RIGHT | {"double": FORGER})
+    hand_in("killer", **RIGHT | {"double": "import os; os.kill(os.getppid(), 9)"})
+
+    assert "ch04: 13 submissions" in (said := CliRunner().invoke(
+        app, ["grade", str(course), "--cell-seconds", "2", "--seconds", "20", "--memory", "400"]
+    )).stdout, said.output  # fmt: skip
+    assert not list(scratch.iterdir())
+    with (course / "grades" / "ch04.csv").open(encoding="utf-8") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    columns = ("points", "ex-4-1-check", "ex-4-2-check", "ex-4-3-check")
+    got = {name: tuple(row[column] for column in columns) for name, row in rows.items()}
+    bad_double = ("5", "3", "0", "2")
+    assert got == {
+        "right": ("10", "3", "5", "2"),
+        "half": ("5", "3", "0", "2"),
+        "wrong": ("0", "0", "0", "0"),
+        "nothing": ("0", "0", "0", "0"),
+        "typo": ("2", "0", "0", "2"),  # double's check needs mean
+        "loop": bad_double, "trap": bad_double, "exit": bad_double, "segfault": bad_double, "hog": bad_double,
+        "sysexit": bad_double, "forger": bad_double, "killer": bad_double,
+    }  # fmt: skip
+    assert rows["right"]["ex-4-4"] == "to be graded by hand" and rows["right"]["open by hand"] == "4"
+    assert rows["nothing"]["ex-4-4"] == "0" and rows["nothing"]["of"] == "14"
+    for name, words in {
+        "loop": "ran longer than 2 s", "trap": "ended from outside", "exit": "ended its process",
+        "segfault": "ended its process", "hog": "MemoryError", "killer": "ended its process", "nothing": "not answered",
+    }.items():  # fmt: skip
+        page = (course / "feedback" / name / "ch04" / "04_tiny.html").read_text(encoding="utf-8")
+        assert words in page, page
+
+
+def test_points_by_hand_are_kept(course: Path, hand_in: HandIn) -> None:
+    hand_in("ann", **RIGHT, words="=Since the mean moves.")
+    hand_in("bob", words="No idea.")
+    assignment = read_course(course)["ch04"]
+    parts, grades = grade(assignment, course, limits=FAST)
+    write_results(assignment, course, parts, grades)
+    path = course / "by_hand" / "ch04.csv"
+    table = path.read_text(encoding="utf-8")
+    assert "ann,ex-4-4,,4,'=Since" in table
+    path.write_text(table.replace("ann,ex-4-4,,", "ann,ex-4-4,3.5,"), encoding="utf-8")
+    written = write_results(assignment, course, *grade(assignment, course, limits=FAST)).read_text(encoding="utf-8")
+    assert "ann,13.5,14,0," in written and "bob,0,14,4," in written
+    assert "ann,ex-4-4,3.5," in path.read_text(encoding="utf-8")
+    path.write_text(table.replace("ann,ex-4-4,,", "ann,ex-4-4,5,"), encoding="utf-8")
+    with pytest.raises(UsageError, match="not a number from 0 to 4"):
+        write_results(assignment, course, parts, grades)
+
+
+def test_slice_and_full_execution_give_the_same_grades(course: Path, hand_in: HandIn) -> None:
+    hand_in("right", **RIGHT)
+    hand_in("half", mean=RIGHT["mean"], double="return 3", total="return experiment[0]")  # needs the experiment
+    hand_in("wrong", mean="return 0")
+    seen: dict[bool, list[str]] = {True: [], False: []}
+    found = {full: grades_of(course, full=full, tell=seen[full].append) for full in (True, False)}
+    assert {n: g.points for n, g in found[True].items()} == {n: g.points for n, g in found[False].items()}
+    assert seen[True][0] == "running 5 cells of the chapter" and seen[False][0] == "running 4 cells of the chapter"
+
+
+def test_what_the_text_does_not_show_runs_all_cells(chapter: Chapter, course: Path, hand_in: HandIn) -> None:
+    """An experiment that changes the scores through another name: the slice misses it, the model answers show it."""
+    for part in ("source", "release"):
+        path = course / part / "ch04" / "04_tiny.ipynb"
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook["cells"][2]["source"] += "\nkeep = {'it': scores}"
+        notebook["cells"][4]["source"] += "\nfor name in list(scores):\n    keep['it'][name] += 1"
+        cell = find(notebook, "ex-4-3-check")
+        cell["source"] = cell["source"].replace("9", "10")
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+    hand_in("right", **RIGHT)
+    said: list[str] = []
+    assert points(grades_of(course, tell=said.append)["right"])[:3] == [3, 5, 2]
+    assert any("running all cells" in text for text in said)
+
+
+def test_a_chapter_that_fails_itself(course: Path, hand_in: HandIn) -> None:
+    hand_in("right", **RIGHT)
+    path = course / "source" / "ch04" / "04_tiny.ipynb"
+    good = path.read_text(encoding="utf-8")
+    path.write_text(good.replace("return scores[x]", "return scores[0]"), encoding="utf-8")
+    with pytest.raises(ChapterFails, match=r"own answers do not pass.*ex-4-3-check: KeyError"):
+        grades_of(course)
+    path.write_text(good.replace("import math", "import math, no_such_module"), encoding="utf-8")
+    with pytest.raises(ChapterFails, match=r"cell 2 of the chapter itself fails: ModuleNotFoundError.*doctor"):
+        grades_of(course)
+    assert CliRunner().invoke(app, ["grade", str(course)]).exit_code == 1
+
+
+def test_checks_are_put_back(course: Path, hand_in: HandIn) -> None:
+    """A submission that replaces the check, or a function of the check's module."""
+    for part in ("source", "release"):
+        path = course / part / "ch04" / "04_tiny.ipynb"
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook["cells"][1]["source"] += "\nimport operator as check\ndef sure(x):\n    assert x"
+        cell = find(notebook, "ex-4-2-check")
+        cell["source"] = "sure(check.eq(double(4), 8))"
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+
+    def cheat(notebook: dict[str, Any]) -> None:
+        find(notebook, "ex-4-2-answer")["source"] += "\ncheck.eq = lambda a, b: True\nsure = print"
+
+    hand_in("cheat", **RIGHT | {"double": "return 0"}, change=cheat)
+    hand_in("right", **RIGHT)
+    found = grades_of(course)
+    assert points(found["right"])[:3] == [3, 5, 2] and points(found["cheat"])[:3] == [3, 0, 2]
+    for name in ("check.eq", "sure"):
+        assert f"{name}, which the checks use, had been replaced; its original was put back" in found["cheat"].notes
+
+
+def test_time_of_a_submission_is_limited(course: Path, hand_in: HandIn) -> None:
+    slow = "import time; time.sleep(0.9)\n    "
+    hand_in("slow", mean=slow + RIGHT["mean"], double=slow + RIGHT["double"], total=slow + RIGHT["total"])
+    hand_in("right", **RIGHT)
+    found = grades_of(course, limits=Limits(cell_seconds=5, seconds=2.5, memory_mb=400))
+    assert points(found["right"])[:3] == [3, 5, 2]
+    assert points(found["slow"])[0] == 3 and points(found["slow"])[2] == 0
+    assert "ran longer than 2.5 s" in found["slow"].said["ex-4-3-check"]
+
+
+def test_a_submission_sees_no_secrets_and_no_other(
+    course: Path, hand_in: HandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "secret")
+    look = "import os, pathlib\n    assert 'SOME_TOKEN' not in os.environ\n    return sum(x) / len(x)"
+    leave = (
+        "import pathlib\n    mark = pathlib.Path('mark')\n    assert x < 0 or not mark.exists() and len(numbers) == 3\n"
+        "    mark.touch(); numbers.append(0); return 2 * x"
+    )
+    for name in ("a", "b", "c"):
+        hand_in(name, mean=look, double=leave)
+    found = grades_of(course, jobs=1)
+    assert [points(found[name])[:3] for name in "abc"] == [[3, 5, 0]] * 3
+
+
+def test_outcomes_need_no_process_left(course: Path) -> None:
+    """A sandbox ends with its block, whatever it was doing."""
+    with Sandbox([code("x = 1")], [0]) as box:
+        box.start()
+        process = box.process
+    assert process is not None and process.poll() is not None
+    assert Outcome().checks == {} and workers.Limits().memory_mb == 3000
+
+
+def test_nothing_to_grade(course: Path, tmp_path: Path) -> None:
+    assert "nothing in" in CliRunner().invoke(app, ["grade", str(course)]).stdout
+    missing = CliRunner().invoke(app, ["grade", str(tmp_path / "nowhere")])
+    assert missing.exit_code == 2 and "metalearn assign 04 --to" in missing.stderr
+    wrong = CliRunner().invoke(app, ["grade", str(course), "--chapter", "3"])
+    assert wrong.exit_code == 2 and "handed out from" in wrong.stderr
+
+
+def test_cells_of_the_chapter_leave_no_files(course: Path, hand_in: HandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = course / "source" / "ch04" / "04_tiny.ipynb"
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook["cells"][2]["source"] += "\nopen('left.txt', 'w').close()"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    hand_in("right", **RIGHT)
+    monkeypatch.chdir(course)
+    assert points(grades_of(course)["right"])[:3] == [3, 5, 2]
+    assert not list(course.rglob("left.txt")) and not (root() / "left.txt").exists()
