@@ -7,12 +7,13 @@ STAMP  := $(VENV)/complete
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help env data run test lab doctor benchmark clean
+.PHONY: help env data run test lab book doctor benchmark clean
 
 help:
 	@echo "make run        environment, data, every chapter executed into build/   (ARGS='04 --profile full')"
 	@echo "make test       environment, lint, types, unit tests, notebook checks, nbval"
-	@echo "make lab        environment, JupyterLab"
+	@echo "make lab        environment, data, your own copies of the chapters in work/, JupyterLab"
+	@echo "make book       the chapters as a static site in build/book/, readable without a network"
 	@echo "make doctor     what is installed, what is missing, and the command that mends it"
 	@echo "make benchmark  learners x corpora beside the published figures"
 	@echo "make clean      remove build/ and the environment (the data cache stays)"
@@ -41,6 +42,9 @@ test: data
 
 lab: data
 	@$(BIN)/metalearn lab $(ARGS)
+
+book: env
+	@$(BIN)/metalearn book $(ARGS)
 
 doctor: env
 	@$(BIN)/metalearn doctor

@@ -12,9 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from . import checks, doctor, report
+from . import checks, doctor, report, study
+from .book import book
 from .chapters import UsageError, choose_parameters, find, parse_parameters
-from .folders import KERNEL_ENVIRONMENT, notebooks_folder, root
+from .classroom import commands as classroom
+from .folders import KERNEL_ENVIRONMENT, root
 from .runner import Busy, Interrupted, Run
 
 app = typer.Typer(
@@ -126,12 +128,12 @@ def examine() -> None:
         raise typer.Exit(1)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def lab(context: typer.Context) -> None:
-    """Open the chapters in JupyterLab (options are JupyterLab's own, such as --no-browser)."""
-    os.chdir(root())
-    folder = str(notebooks_folder())
-    raise typer.Exit(_call([sys.executable, "-m", "jupyterlab", "--notebook-dir", folder, *context.args]))
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(study.lab)
+app.command()(study.progress)
+app.command()(study.solution)
+app.command()(classroom.assign)
+app.command()(classroom.grade)
+app.command()(book)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
