@@ -29,7 +29,8 @@ CELLS = (
     "    figure.subplots().bar(['shots'], [k_shot])\n    return figure\n\n\nexplore(draw, k_shot=(1, 10))",
 )
 IMAGE = ".jp-OutputArea-output img"
-STARTS, RUNS, REDRAWS = 90, 180, 60  # seconds, on a busy machine
+STARTS, RUNS, REDRAWS = 90, 75, 60  # seconds, on a busy machine
+ATTEMPTS = 3
 
 
 @pytest.fixture
@@ -82,16 +83,30 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait(10)
 
 
+def _run_all(page: Any) -> None:
+    """By the menu, until a slider is there; on a busy machine a click may come before the kernel is connected."""
+    from playwright.sync_api import TimeoutError as NotThere
+
+    for _ in range(ATTEMPTS):
+        page.locator(".lm-MenuBar-itemLabel").get_by_text("Run", exact=True).click()
+        page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
+        try:
+            page.get_by_role("slider").last.wait_for(timeout=RUNS * 1000)
+            return
+        except NotThere:
+            continue
+    outputs = page.locator(".jp-Notebook .jp-OutputArea-output").all_inner_texts()
+    pytest.fail(f"no slider after running all cells {ATTEMPTS} times; the outputs are {outputs}")
+
+
 def test_run_all_cells_and_move_a_slider(lab: str, watch: Callable[..., Any]) -> None:
     seen = watch()
     page = seen.page
     page.goto(lab)
     page.locator(".jp-Notebook .jp-CodeCell").nth(2).wait_for(timeout=STARTS * 1000)
     page.locator('.jp-NotebookPanel [data-status="idle"]').first.wait_for(timeout=STARTS * 1000)
-    page.locator(".lm-MenuBar-itemLabel").get_by_text("Run", exact=True).click()
-    page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
+    _run_all(page)
     handle = page.get_by_role("slider").last
-    handle.wait_for(timeout=RUNS * 1000)
     outputs = page.locator(".jp-Notebook .jp-OutputArea-output")
     words = " ".join(outputs.all_inner_texts())
     assert "✓ two and two make four" in words and "✓ median_prototypes" in words
