@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .student import CODE_STUB, SOLUTION, StudentError, clear
+
 if TYPE_CHECKING:
     from .notebook_checks import Cell, StoredNotebook
 
@@ -109,13 +111,6 @@ def faults(notebook: StoredNotebook) -> Iterator[tuple[int, str]]:
         yield from _faults_of_cells(cells)
 
 
-def without_solution(source: str) -> str:
-    """The source of an answer cell as a student gets it."""
-    stub = r"\g<indent># YOUR CODE HERE\n\g<indent>raise NotImplementedError()"
-    pattern = r"(?P<indent>[ \t]*)### BEGIN SOLUTION[^\n]*\n.*?### END SOLUTION[^\n]*"
-    return re.sub(pattern, stub, source, flags=re.DOTALL)
-
-
 def _groups(notebook: StoredNotebook) -> Iterator[list[Cell]]:
     """The cells of each exercise: from one tag `exercise` to the next, or to the next part of the chapter."""
     group: list[Cell] = []
@@ -197,8 +192,14 @@ def _faults_of_cells(cells: list[Cell]) -> Iterator[tuple[int, str]]:
         if role in ("answer", "open answer"):
             if len(_SOLUTION.findall(cell.source)) != 1 or not _SOLUTION.findall(cell.source)[0].strip():
                 yield cell.number, "needs one solution between ### BEGIN SOLUTION and ### END SOLUTION"
-            elif role == "answer" and not _compiles(without_solution(cell.source)):
-                yield cell.number, "is no valid Python without its solution: keep the signature outside"
+            elif role == "answer":
+                try:
+                    left = clear(cell.source, SOLUTION, CODE_STUB)
+                except StudentError as error:
+                    yield cell.number, str(error)
+                else:
+                    if not _compiles(left):
+                        yield cell.number, "is no valid Python without its solution: keep the signature outside"
         if role == "check":
             yield from _faults_of_check(cell, _heading(cells[0]))
 

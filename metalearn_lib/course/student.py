@@ -50,9 +50,9 @@ def student_copy(notebook: Mapping[str, Any]) -> dict[str, Any]:
         marks = nbgrader(cell)
         source = _text(cell)
         try:
-            source = _clear(source, HIDDEN, (), allowed=bool(marks.get("grade")))
+            source = clear(source, HIDDEN, (), allowed=bool(marks.get("grade")))
             stub = CODE_STUB if cell["cell_type"] == "code" else TEXT_STUB
-            cleared = _clear(source, SOLUTION, stub, allowed=bool(marks.get("solution")))
+            cleared = clear(source, SOLUTION, stub, allowed=bool(marks.get("solution")))
         except StudentError as error:
             raise StudentError(f"cell {number}: {error}") from None
         if marks.get("solution") and cleared == source:
@@ -120,8 +120,12 @@ def _text(cell: Cell) -> str:
     return source if isinstance(source, str) else "".join(source)
 
 
-def _clear(source: str, what: str, stub: Sequence[str], *, allowed: bool) -> str:
-    """The source with each region between BEGIN and END replaced by the stub, indented as the region is."""
+def clear(source: str, what: str, stub: Sequence[str], *, allowed: bool = True) -> str:
+    """The source with each region between BEGIN and END replaced by the stub, indented as the region is.
+
+    Raises:
+        StudentError: a mark without its partner or inside another, or a region where none is `allowed`.
+    """
     kept: list[str] = []
     inside = cleared = False
     for line in source.split("\n"):

@@ -13,7 +13,7 @@ import torch
 
 from metalearn_lib.evaluation import Score
 
-from .core import Answer, Cases, describe, expect, expect_number, fail, self_check
+from .core import Answer, Cases, describe, expect, expect_ends, expect_number, fail, self_check
 
 
 @self_check("1.1")
@@ -197,10 +197,7 @@ def honest_gain(answer: Answer, cases: Cases) -> Iterator[Any]:
         "this is one standard deviation; the mean of E episodes varies less, by √E": deviation,
         "1.96 belongs to many episodes; for few take Student's t (Score does)": 1.96 * deviation / episodes**0.5,
     }
-    for end, name, sign in ((1, "low end", -1), (2, "high end", 1)):
-        wrong = {cause: right[0] + sign * width for cause, width in widths.items()}
-        expect_number(got[end + 1], right[end], given=f"{given}, for the {name},", suspects=wrong, hint=2)
-        yield name
+    yield from expect_ends(got[2:], right[0], right[2] - right[0], given=given, widths=widths, hint=2)
 
 
 def _gain(a: np.ndarray, b: np.ndarray, *, paired: bool) -> tuple[float, float, float]:

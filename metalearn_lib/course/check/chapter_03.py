@@ -13,7 +13,7 @@ from metalearn_lib.evaluation import Score
 from metalearn_lib.inner_loop import InnerLoop, Tasks
 from metalearn_lib.learners import mlp
 
-from .core import Answer, Cases, describe, expect_close, expect_number, expect_tensor, fail, self_check
+from .core import Answer, Cases, describe, expect_close, expect_ends, expect_number, expect_tensor, fail, self_check
 
 
 @self_check("3.1")
@@ -212,11 +212,7 @@ def gain_of_steps(answer: Answer, cases: Cases) -> Iterator[Any]:
         "1.96 belongs to many tasks; for few take Student's t (Score does)": 1.96 * deviation / tasks**0.5,
         "this is one standard error; 95 % needs more than two of them": deviation / tasks**0.5,
     }
-    for end, name, sign in ((1, "low end", -1), (2, "high end", 1)):
-        wrong = {cause: right.difference + sign * width for cause, width in widths.items()}
-        true = right.difference + sign * half
-        expect_number(got[end], true, given=f"{given}, for the {name},", suspects=wrong, hint=2)
-        yield name
+    yield from expect_ends(got[1:], right.difference, half, given=given, widths=widths, hint=2)
 
 
 def _head_steps(weights: list[Tensor], x: Tensor, y: Tensor, rate: float, steps: int) -> list[Tensor]:

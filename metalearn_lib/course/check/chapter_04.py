@@ -12,7 +12,19 @@ from torch.nn.functional import one_hot
 from metalearn_lib.evaluation import Score
 from metalearn_lib.learners.ridge import ridge_weights
 
-from .core import Answer, Cases, describe, expect, expect_close, expect_number, expect_tensor, fail, number, self_check
+from .core import (
+    Answer,
+    Cases,
+    describe,
+    expect,
+    expect_close,
+    expect_ends,
+    expect_number,
+    expect_tensor,
+    fail,
+    number,
+    self_check,
+)
 
 EPSILON = 1e-6  # as the text of exercise 4.3 says
 
@@ -198,11 +210,7 @@ def paired_gain(answer: Answer, cases: Cases) -> Iterator[Any]:
         "the standard deviation is divided by T, not by √T": half / tasks**0.5,
         "this is one standard error; 95 % needs more than two of them": deviation / tasks**0.5,
     }
-    for end, name, sign in ((1, "low end", -1), (2, "high end", 1)):
-        wrong = {cause: right.difference + sign * width for cause, width in widths.items()}
-        true = right.difference + sign * half
-        expect_number(got[end], true, given=f"{given}, for the {name},", suspects=wrong, hint=2)
-        yield name
+    yield from expect_ends(got[1:], right.difference, half, given=given, widths=widths, hint=2)
     same = answer(good, good, support, labels, query, truth, ways)
     for value in same:
         expect_number(value, 0.0, given="a classifier compared with itself", hint=2)

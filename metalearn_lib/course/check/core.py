@@ -10,7 +10,7 @@ import copy
 import functools
 import random
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -166,6 +166,16 @@ def expect_number(
     if float(got) != float(got):
         fail(given, f"{number(right)}", "NaN", cause="a division by zero, or the mean of nothing", hint=hint)
     expect_close(torch.tensor(float(got)), torch.tensor(float(right)), suspects=wrong, **close)  # type: ignore[arg-type]
+
+
+def expect_ends(
+    got: Sequence[Any], centre: float, half: float, *, given: str, widths: Mapping[str, float], hint: int = 0
+) -> Iterator[str]:
+    """The low and the high end of an interval. `widths`: what typical mistakes make of `half`, by the cause to name."""
+    for value, name, sign in zip(got, ("low end", "high end"), (-1, 1), strict=True):
+        wrong = {cause: centre + sign * width for cause, width in widths.items()}
+        expect_number(value, centre + sign * half, given=f"{given}, for the {name},", suspects=wrong, hint=hint)
+        yield name
 
 
 def expect(condition: bool, given: str, expected: str, got: str, *, cause: str = "", hint: int = 0) -> None:
