@@ -5,15 +5,17 @@ A chapter needs four names of it: `check`, `claim`, `quiz` and `setup`; and `pro
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .claims import ClaimFailed, claim
-from .quiz import quiz
+from .study.quiz import quiz
 
 if TYPE_CHECKING:
     from .profile import Profile, setup
+    from .study import progress
 
-__all__ = ["ClaimFailed", "Profile", "claim", "quiz", "setup"]
+__all__ = ["ClaimFailed", "Profile", "claim", "progress", "quiz", "setup"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +23,6 @@ def __getattr__(name: str) -> Any:
         from . import profile
 
         return getattr(profile, name)
+    if name == "progress":
+        return import_module(f"{__name__}.study.progress")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

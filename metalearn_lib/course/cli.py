@@ -12,12 +12,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from . import checks, doctor, report, study
-from .book import book
+from . import checks, doctor, report
+from .book.build import book
 from .chapters import UsageError, choose_parameters, find, parse_parameters
 from .classroom import commands as classroom
 from .folders import KERNEL_ENVIRONMENT, root
 from .runner import Busy, Interrupted, Run
+from .study import commands as study
 
 app = typer.Typer(
     help="Learning to Learn from Text: run, check and explore the course.",
@@ -139,7 +140,7 @@ app.command()(book)
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def benchmark(context: typer.Context) -> None:
     """Learners x corpora beside the published figures; writes data/results/ (options are the benchmark's own)."""
-    raise typer.Exit(_call([sys.executable, "-m", "metalearn_lib.course.benchmark", *context.args]))
+    raise typer.Exit(_call([sys.executable, "-m", "metalearn_lib.course.benchmark.command", *context.args]))
 
 
 @app.command()

@@ -8,22 +8,19 @@ shows.
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from . import exercises
+from .exercises import pattern
+from .stored_notebook import SKIP, StoredNotebook
 
 SKELETON = (
     "objectives", "setup", "idea", "mathematics", "scratch", "agreement", "experiment", "explore", "mistake",
     "exercises", "quiz", "summary",
 )  # fmt: skip
 MAX_BYTES, MAX_IGNORED = 1_000_000, 0.4
-_SKIP = {"nbval-skip", "skip-execution"}
 _IGNORED = {"nbval-ignore-output", "nbval-skip"}
 _HOME = re.compile(r"(?:/home|/Users|/root|[A-Za-z]:\\+Users)[/\\][\w.-]+")
 _PATH = re.compile(r"(?<![\w.:/~<>)\]-])/(?:[\w.@+-]+/)+[\w.@+-]+")
@@ -43,64 +40,6 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{f'cell {self.cell}: ' if self.cell else ''}{self.message} [{self.rule}]"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a stored notebook."""
-
-    number: int
-    kind: str
-    source: str
-    metadata: dict[str, Any]
-    outputs: list[dict[str, Any]]
-    count: int | None
-
-    @property
-    def tags(self) -> set[str]:
-        return set(self.metadata.get("tags", []))
-
-    @property
-    def runs(self) -> bool:
-        return self.kind == "code" and bool(self.source.strip()) and not self.tags & _SKIP
-
-    def texts(self) -> Iterator[str]:
-        """All readable text of the outputs."""
-        for output in self.outputs:
-            yield from ("".join(output.get(key, "")) for key in ("text", "evalue"))
-            for kind, value in output.get("data", {}).items():
-                if kind.startswith("text/"):
-                    yield "".join(value)
-
-
-@dataclass(frozen=True)
-class StoredNotebook:
-    """A notebook file as it lies on disk."""
-
-    path: Path
-
-    @cached_property
-    def raw(self) -> dict[str, Any]:
-        raw: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
-        return raw
-
-    @cached_property
-    def cells(self) -> list[Cell]:
-        return [
-            Cell(
-                i,
-                c["cell_type"],
-                "".join(c["source"]),
-                c["metadata"],
-                c.get("outputs", []),
-                c.get("execution_count"),
-            )
-            for i, c in enumerate(self.raw["cells"], 1)
-        ]
-
-    @property
-    def is_chapter(self) -> bool:
-        return re.match(r"\d\d_", self.path.name) is not None
 
 
 def faults(path: Path) -> list[Fault]:
@@ -220,7 +159,7 @@ def ignored_share(notebook: StoredNotebook) -> Found:
 
 def skip_tags(notebook: StoredNotebook) -> Found:
     for cell in notebook.cells:
-        if len(cell.tags & _SKIP) == 1:
+        if len(cell.tags & SKIP) == 1:
             yield (
                 cell.number,
                 "has only one of the tags nbval-skip and skip-execution; some tool would still run it",
@@ -276,7 +215,7 @@ def skeleton(notebook: StoredNotebook) -> Found:
 
 
 def exercise_pattern(notebook: StoredNotebook) -> Found:
-    yield from exercises.faults(notebook)
+    yield from pattern.faults(notebook.raw["cells"], chapter=int(notebook.path.name[:2]))
 
 
 Rule = Callable[[StoredNotebook], Found]

@@ -232,6 +232,6 @@ def _told(error: Exception, answer: Any) -> str:
 
 
 def _record(exercise: str, *, passed: bool) -> None:
-    from metalearn_lib.course import progress  # here: a check is imported where nothing is recorded, too
+    from metalearn_lib.course.study import progress  # here: a check is imported where nothing is recorded, too
 
     progress.record("exercise", exercise, passed=passed)

@@ -11,9 +11,10 @@ from typing import Any
 
 from ..chapters import Chapter, UsageError
 from ..cleaning import write_text
+from ..exercises.cells import grading, is_answer
 from .course import Assignment, parse_due, read_course, write_course
-from .exercises import Cell, check_source, graded, is_answer, marks, released, stub_of, with_hidden_tests
 from .gradebook import CONFIG, fill_gradebook
+from .release import Cell, check_source, graded, released, stub_of, with_hidden_tests
 
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s:]+)\)")
 _REGION = re.compile(r"BEGIN SOLUTION[^\n]*\n(.*?)\n[^\n]*END SOLUTION", re.DOTALL)
@@ -120,7 +121,7 @@ def _by_check(cells: Sequence[Cell], index: int) -> list[str]:
     lines: list[str] = []
     answer = next((cell for cell in reversed(cells[:index]) if is_answer(cell)), None)
     if answer is not None:
-        lines += [f"Model answer (`{marks(answer)['grade_id']}`):", "", "```python", answer["source"], "```", ""]
+        lines += [f"Model answer (`{grading(answer)['grade_id']}`):", "", "```python", answer["source"], "```", ""]
     return [*lines, "Passed when this runs without an error:", "", "```python", cells[index]["source"], "```"]
 
 

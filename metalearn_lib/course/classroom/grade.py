@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
+from ..exercises.cells import is_answer, is_check
 from .course import Assignment, hours_late
-from .exercises import Graded, graded, is_answer, is_check, stub_of
 from .needed import needed_cells, runs
+from .release import Graded, graded, stub_of
 from .submission import Restored, Unreadable, find_file, read_cells, restore, unchanged
 from .workers import ChapterFails, Limits, Outcome, Sandbox
 

@@ -15,7 +15,8 @@ import symtable
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .exercises import Cell, is_answer, is_check
+from ..exercises.cells import is_answer, is_check
+from .release import Cell
 
 ALWAYS = "needed-to-grade"  # a tag for a cell that must run although nothing names it
 _SKIPPED = {"nbval-skip", "skip-execution"}

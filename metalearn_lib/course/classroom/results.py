@@ -12,8 +12,8 @@ from pathlib import Path
 from ..chapters import UsageError
 from ..cleaning import write_text
 from .course import Assignment
-from .exercises import Graded
 from .grade import Grade
+from .release import Graded
 
 _HAND = ("student", "part", "points", "of", "answer")
 _PAGE = """<!DOCTYPE html>

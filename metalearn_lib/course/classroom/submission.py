@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .exercises import Cell, is_answer, is_locked, marks, stub_of
+from ..exercises.cells import grading, is_answer, is_locked
+from .release import Cell, stub_of
 
 MAX_BYTES = 20_000_000
 
@@ -91,8 +92,8 @@ def restore(source: Sequence[Cell], handed_in: Sequence[Cell]) -> Restored:
     Raises:
         Unreadable: nothing in it belongs to this chapter.
     """
-    ids = {marks(cell)["grade_id"]: cell for cell in source if marks(cell)}
-    theirs = {str(marks(cell).get("grade_id")): cell for cell in handed_in if marks(cell).get("grade_id")}
+    ids = {grading(cell)["grade_id"]: cell for cell in source if grading(cell)}
+    theirs = {str(grading(cell).get("grade_id")): cell for cell in handed_in if grading(cell).get("grade_id")}
     own = {cell["id"] for cell in source if cell.get("id")}
     if not set(theirs) & set(ids) and not any(cell["id"] in own for cell in handed_in):
         hint = f"; its exercises are {', '.join(sorted(theirs)[:3])}" if theirs else ""
@@ -132,15 +133,15 @@ def _places(source: Sequence[Cell], handed_in: Sequence[Cell]) -> dict[int, list
     found: dict[int, list[int]] = {}
     by_name: dict[str, list[int]] = {}
     by_id: dict[str, list[int]] = {}
-    known = {marks(cell)["grade_id"] for cell in source if marks(cell)}
+    known = {grading(cell)["grade_id"] for cell in source if grading(cell)}
     for at, cell in enumerate(handed_in):
-        name = marks(cell).get("grade_id")
+        name = grading(cell).get("grade_id")
         if name in known:
             by_name.setdefault(str(name), []).append(at)
         elif cell["id"]:
             by_id.setdefault(cell["id"], []).append(at)
     for index, cell in enumerate(source):
-        name = marks(cell).get("grade_id")
+        name = grading(cell).get("grade_id")
         where = by_name.get(str(name)) if name else None
         if where := where or by_id.get(str(cell.get("id") or "none")):
             found[index] = where
@@ -156,13 +157,13 @@ def _added(source: Sequence[Cell], handed_in: Sequence[Cell], places: dict[int, 
     for at, cell in enumerate(handed_in):
         if at in owner:
             after = owner[at]
-        elif cell["cell_type"] == "code" and cell["source"].strip() not in texts and not marks(cell):
+        elif cell["cell_type"] == "code" and cell["source"].strip() not in texts and not grading(cell):
             added.setdefault(after, []).append(cell)
     return added
 
 
 def _answer(cell: Cell, found: Sequence[Cell], notes: list[str]) -> Cell:
-    name, stub = marks(cell)["grade_id"], stub_of(cell)
+    name, stub = grading(cell)["grade_id"], stub_of(cell)
     if not found:
         notes.append(f"the answer cell {name} is missing; it counts as not answered")
         return cell | {"source": stub}
@@ -180,9 +181,9 @@ def _answer(cell: Cell, found: Sequence[Cell], notes: list[str]) -> Cell:
 
 
 def _compare(cell: Cell, found: Sequence[Cell], notes: list[str]) -> None:
-    if not marks(cell).get("grade"):
+    if not grading(cell).get("grade"):
         return  # the text of an exercise: whatever was done to it, nothing depends on it
-    name = marks(cell)["grade_id"]
+    name = grading(cell)["grade_id"]
     if not found:
         notes.append(f"the check {name} was missing; it was put back")
     elif len(found) > 1:
@@ -195,4 +196,4 @@ def _compare(cell: Cell, found: Sequence[Cell], notes: list[str]) -> None:
 
 def _same_marks(ours: Cell, theirs: Cell) -> bool:
     keys = ("grade_id", "grade", "solution", "points")
-    return all(marks(ours).get(key) == marks(theirs).get(key) for key in keys)
+    return all(grading(ours).get(key) == grading(theirs).get(key) for key in keys)

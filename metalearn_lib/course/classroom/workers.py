@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..exercises.cells import grading, is_answer, is_check
 from ..folders import KERNEL_ENVIRONMENT, root
-from .exercises import Cell, is_answer, is_check, marks
 from .needed import names_of
+from .release import Cell
 from .submission import Restored
 
 # what a submission may see of the environment: no tokens, no passwords
@@ -136,7 +137,7 @@ class Sandbox:
         Where a cell ends its process, the others run again without it, in a new copy, within the same time.
         """
         cells, outcome, skipped = restored.cells, Outcome(), dict[int, str]()
-        names = {index: marks(cells[index])["grade_id"] for index in plan if is_check(cells[index])}
+        names = {index: grading(cells[index])["grade_id"] for index in plan if is_check(cells[index])}
         outcome.checks = dict.fromkeys(names.values(), "not reached")
         ends = time.monotonic() + limits.seconds
         while True:
@@ -155,7 +156,7 @@ class Sandbox:
                 outcome.checks |= {name: said for name, it in outcome.checks.items() if it == "not reached"}
                 break
             skipped[at] = _ENDED[how].format(limits=limits)
-            where = names.get(at) or marks(cells[at]).get("grade_id") or "a cell of your own"
+            where = names.get(at) or grading(cells[at]).get("grade_id") or "a cell of your own"
             outcome.notes.append(f"{where}: {skipped[at]}; the rest was graded without it")
             if at in names:
                 outcome.checks[names[at]] = skipped[at]
@@ -208,7 +209,7 @@ class Sandbox:
             for name in message["replaced"]:
                 _once(outcome.notes, f"{name}, which the checks use, had been replaced; its original was put back")
         elif said and index in restored.by_student:
-            name = marks(restored.cells[index]).get("grade_id") or "a cell of your own"
+            name = grading(restored.cells[index]).get("grade_id") or "a cell of your own"
             _once(outcome.notes, f"{name}: {said}")
 
 

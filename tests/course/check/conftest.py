@@ -11,7 +11,7 @@ import pytest
 from metalearn_lib.course import check
 from metalearn_lib.course.check import CheckFailed
 from metalearn_lib.course.exercises import exercises
-from metalearn_lib.course.notebook_checks import StoredNotebook
+from metalearn_lib.course.stored_notebook import StoredNotebook
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def is_told() -> Callable[[StoredNotebook, str, Any, str], None]:
         assert message.endswith(".")
         assert len(message) < 400
         assert "\n" not in message
-        (exercise,) = [e for e in exercises(notebook) if name in e.checks]
+        (exercise,) = [e for e in exercises(notebook.raw["cells"]) if name in e.checks]
         assert all(int(k) <= len(exercise.hints) for k in re.findall(r"see hint (\d)", message))
 
     return is_told

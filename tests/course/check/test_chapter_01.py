@@ -19,7 +19,7 @@ from metalearn_lib.course import check
 from metalearn_lib.course.check import CheckFailed
 from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.folders import root
-from metalearn_lib.course.notebook_checks import StoredNotebook
+from metalearn_lib.course.stored_notebook import StoredNotebook
 from metalearn_lib.text import Vocabulary
 
 NOTEBOOK = StoredNotebook(root() / "notebooks" / "01_background.ipynb")
@@ -27,7 +27,7 @@ NOTEBOOK = StoredNotebook(root() / "notebooks" / "01_background.ipynb")
 
 def solution(number: str) -> Any:
     """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK) if e.number == number]
+    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
     names: dict[str, Any] = {"torch": torch, "np": np, "random": random, "Score": Score}
     exec(exercise.solution, names)
     return names[exercise.checks[0]]
@@ -78,7 +78,7 @@ def library_gain(train: Any, test: Any, base: float) -> Any:
 
 
 RIGHT: list[tuple[str, Any]] = [
-    *[(e.checks[0], solution(e.number)) for e in exercises(NOTEBOOK) if e.checks],
+    *[(e.checks[0], solution(e.number)) for e in exercises(NOTEBOOK.raw["cells"]) if e.checks],
     ("perplexity", library_perplexity),
     ("perplexity", lambda p: math.exp(-sum(math.log(x) for x in p.tolist()) / len(p))),
     ("perplexity", lambda p: 2 ** (-p.log2().mean())),

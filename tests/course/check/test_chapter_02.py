@@ -15,7 +15,7 @@ from metalearn_lib.course import check
 from metalearn_lib.course.check import CheckFailed
 from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.folders import root
-from metalearn_lib.course.notebook_checks import StoredNotebook
+from metalearn_lib.course.stored_notebook import StoredNotebook
 from metalearn_lib.meta_optimizers import HypergradientSGD, finite_differences
 
 NOTEBOOK = StoredNotebook(root() / "notebooks" / "02_meta_optimizers.ipynb")
@@ -23,7 +23,7 @@ NOTEBOOK = StoredNotebook(root() / "notebooks" / "02_meta_optimizers.ipynb")
 
 def solution(number: str) -> Any:
     """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK) if e.number == number]
+    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
     names: dict[str, Any] = {"torch": torch, "np": np, "cross_entropy": cross_entropy, "Score": Score}
     exec(exercise.solution, names)
     return names[exercise.checks[0]]
@@ -82,7 +82,7 @@ def library_ratio(losses: Tensor, other: Tensor) -> list[float]:
 
 RATES, MOMENTUM, CUT, RATIO = "layer_rates", "momentum_hypergradient", "incomplete_hypergradient", "loss_ratio"
 RIGHT: list[tuple[str, Any]] = [
-    *[(e.checks[0], solution(e.number)) for e in exercises(NOTEBOOK) if e.checks],
+    *[(e.checks[0], solution(e.number)) for e in exercises(NOTEBOOK.raw["cells"]) if e.checks],
     (RATES, library_rates),
     (MOMENTUM, by_finite_differences),
     (CUT, by_hand),

@@ -14,7 +14,7 @@ from metalearn_lib.course import check
 from metalearn_lib.course.check import CheckFailed
 from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.folders import root
-from metalearn_lib.course.notebook_checks import StoredNotebook
+from metalearn_lib.course.stored_notebook import StoredNotebook
 from metalearn_lib.inner_loop import InnerLoop, Tasks
 from metalearn_lib.meta_optimizers import finite_differences
 
@@ -31,7 +31,7 @@ def names() -> dict[str, Any]:
 
 def solution(number: str) -> Any:
     """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK) if e.number == number]
+    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
     found = names()
     exec(exercise.solution, found)
     return found[exercise.checks[0]]
@@ -83,7 +83,7 @@ def squares(predict: Any, s: Tensor, t: Tensor, q: Tensor, z: Tensor, steps: int
 
 ANIL, META, JUDGE, GAIN = "anil_adapted", "regression_meta_gradient", "is_second_order", "gain_of_steps"
 RIGHT: list[tuple[str, Any]] = [
-    *[(e.checks[0], solution(e.number)) for e in exercises(NOTEBOOK) if e.checks],
+    *[(e.checks[0], solution(e.number)) for e in exercises(NOTEBOOK.raw["cells"]) if e.checks],
     (ANIL, library_anil),
     (META, library_gradient),
     (META, by_finite_differences),

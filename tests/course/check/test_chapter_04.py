@@ -14,7 +14,7 @@ from metalearn_lib.course import check
 from metalearn_lib.course.check import CheckFailed
 from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.folders import root
-from metalearn_lib.course.notebook_checks import StoredNotebook
+from metalearn_lib.course.stored_notebook import StoredNotebook
 from metalearn_lib.learners.metric import pairwise, prototypes
 from metalearn_lib.learners.ridge import ridge_weights
 
@@ -28,7 +28,7 @@ def prototype_logits(support: Tensor, labels: Tensor, query: Tensor, n_way: int)
 
 def solution(number: str) -> Any:
     """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK) if e.number == number]
+    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
     names: dict[str, Any] = {"torch": torch, "Score": Score, "prototype_logits": prototype_logits}
     exec(exercise.solution, names)
     return names[exercise.checks[0]]
@@ -62,7 +62,7 @@ def shares(f: Any, support: Tensor, labels: Tensor, query: Tensor, truth: Tensor
 
 
 RIGHT: list[tuple[str, Any]] = [
-    *[(e.checks[0], solution(e.number)) for e in exercises(NOTEBOOK) if e.checks],
+    *[(e.checks[0], solution(e.number)) for e in exercises(NOTEBOOK.raw["cells"]) if e.checks],
     ("ridge_logits", library_ridge),
     ("ridge_logits", primal_ridge),
     ("peeking_logits", population_peeking),

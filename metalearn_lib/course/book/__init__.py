@@ -1,0 +1,1 @@
+"""The chapters as a static site (`make book`)."""

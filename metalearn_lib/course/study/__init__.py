@@ -1,0 +1,1 @@
+"""Learning on one's own: the folder of own copies, progress, quizzes (`metalearn lab`, `progress`, `solution`)."""

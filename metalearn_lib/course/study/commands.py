@@ -1,0 +1,78 @@
+"""What `metalearn lab`, `metalearn progress` and `metalearn solution` do; `cli` makes commands of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from ..chapters import UsageError
+from ..folders import notebooks_folder, root
+
+# `python -m jupyterlab`, without the seconds in which jsonschema compiles a grammar of internet addresses: JupyterLab
+# checks none of the kind.
+_START = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; sys.exit(main())"
+
+
+def lab(
+    context: typer.Context,
+    chapters: Annotated[
+        bool, typer.Option("--chapters", help="For authors: open notebooks/ itself, not your own copies.")
+    ] = False,
+) -> None:
+    """Open your own copies of the chapters, in work/, in JupyterLab (other options are JupyterLab's own).
+
+    The copies are made once and never overwritten; of a chapter that has changed since, the new edition is laid
+    beside yours.
+    """
+    from . import workspace
+
+    folder = notebooks_folder()
+    if not chapters:
+        folder = workspace.default_workspace()
+        try:
+            for sentence in workspace.prepare(folder):
+                typer.echo(sentence)
+        except workspace.WorkspaceError as error:
+            _stop(error, 1)
+    os.chdir(root())
+    try:
+        command = [sys.executable, "-c", _START, "--notebook-dir", str(folder), *context.args]
+        raise typer.Exit(subprocess.call(command))
+    except KeyboardInterrupt:  # JupyterLab got it too, and has said what there is to say
+        raise typer.Exit(130) from None
+
+
+def progress() -> None:
+    """Which self-checks and quizzes you have passed, chapter by chapter."""
+    from . import progress as records
+
+    folder = records.find_workspace() or records.default_workspace()
+    if not (folder / records.MARKER).exists():
+        typer.echo(f"nothing is recorded yet: make your own copies of the chapters, in {folder}, with: metalearn lab")
+        return
+    try:
+        typer.echo(records.text(records.rows(folder)))
+    except UsageError as error:
+        _stop(error, 1)
+
+
+def solution(
+    chapter: Annotated[str, typer.Argument(help="Which chapter: 4, 04, 04_metric_based.")],
+    exercise: Annotated[str | None, typer.Argument(help="Which exercise: 4.2 or 2; without one, a list.")] = None,
+) -> None:
+    """Show the solution of an exercise; without a number, which exercises the chapter has."""
+    from ..exercises import copies as student
+
+    try:
+        typer.echo(student.solution(chapter, exercise))
+    except UsageError as error:
+        _stop(error, 2)
+
+
+def _stop(message: object, code: int) -> NoReturn:
+    typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
+    raise typer.Exit(code)

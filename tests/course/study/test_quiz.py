@@ -1,0 +1,212 @@
+"""Quizzes: the files of the course, the rules for them, judging answers, and the buttons of a live notebook."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metalearn_lib.course.folders import root
+from metalearn_lib.course.study import progress
+from metalearn_lib.course.study.quiz import LETTERS, QuizError, as_text, explain, faults, load, quiz
+from metalearn_lib.course.study.quiz_widgets import build
+
+FILES = sorted((root() / "notebooks" / "quizzes").glob("*.json"))
+GOOD: list[dict[str, Any]] = [
+    {"question": "Which is a fruit?", "type": "multiple_choice", "answers": [
+        {"answer": "a stone", "correct": False, "feedback": "too hard"},
+        {"answer": "an apple", "correct": True, "feedback": "right, it grows on a tree"},
+        {"answer": "a <b>cart</b>", "correct": False, "feedback": "it carries fruit"},
+    ]},
+    {"question": "Which are even?", "type": "many_choice", "answers": [
+        {"answer": "2", "correct": True, "feedback": "2 = 2 × 1"},
+        {"answer": "3", "correct": False, "feedback": "3 is odd"},
+        {"answer": "4", "correct": True, "feedback": "4 = 2 × 2"},
+    ]},
+    {"question": "A half, as a number?", "type": "numeric", "answers": [
+        {"type": "range", "range": [0.49, 0.51], "correct": True, "feedback": "right, 1/2"},
+        {"type": "value", "value": 2, "correct": False, "feedback": "that is the inverse"},
+        {"type": "default", "feedback": "divide 1 by 2"},
+    ]},
+]  # fmt: skip
+RIGHT: dict[int, str | float] = {1: "b", 2: "ac", 3: "0,5"}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "quizzes").mkdir()
+    (tmp_path / "quizzes" / "04.json").write_text(json.dumps(GOOD))
+    (tmp_path / progress.MARKER).write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("METALEARN_NOTEBOOKS", str(tmp_path))
+    return tmp_path
+
+
+def passed(folder: Path) -> Any:
+    return progress.records(folder).get("quiz", {}).get("04", {}).get("passed")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_quizzes_of_the_course(path: Path) -> None:
+    questions = json.loads(path.read_text(encoding="utf-8"))
+    assert faults(questions) == []
+    assert len(questions) >= 5
+    assert {question["type"] for question in questions} == {"multiple_choice", "many_choice", "numeric"}
+    single = [q["answers"] for q in questions if q["type"] == "multiple_choice"]
+    places = {n for answers in single for n, answer in enumerate(answers) if answer["correct"]}
+    assert len(places) > 1, "the right choice always stands at the same place"
+    said = json.dumps(questions, ensure_ascii=False)
+    assert not {"<", "$", "`"} & set(said), "jupyterquiz would take it for HTML, and headless text shows it bare"
+    for question in questions:
+        feedback = [answer["feedback"] for answer in question["answers"]]
+        assert len({*feedback}) == len(feedback), f"one explanation for two answers of {question['question']!r}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_right_number_is_judged_right(path: Path) -> None:
+    for question in json.loads(path.read_text(encoding="utf-8")):
+        if question["type"] == "numeric":
+            right = next(answer for answer in question["answers"] if answer.get("correct"))
+            value = right["value"] if "value" in right else sum(right["range"]) / 2
+            assert explain(question, value) == (True, [right["feedback"]])
+            for wrong in question["answers"]:
+                if "value" in wrong and wrong is not right:
+                    assert explain(question, wrong["value"]) == (False, [wrong["feedback"]])
+
+
+def test_there_is_a_quiz_for_every_chapter() -> None:
+    chapters = {path.name[:2] for path in (root() / "notebooks").glob("[0-9]*.ipynb")}
+    assert {path.stem for path in FILES} == chapters
+
+
+def test_jupyterquiz_reads_the_same_files() -> None:
+    loader = pytest.importorskip("jupyterquiz.dynamic.loader")
+    script, static, _ = loader.load_questions_script(json.loads(FILES[0].read_text(encoding="utf-8")), "id")
+    assert static and "multiple_choice" in script
+
+
+def spoiled(where: int, **values: Any) -> list[dict[str, Any]]:
+    questions = copy.deepcopy(GOOD)
+    questions[where].update(values)
+    return questions
+
+
+def without_feedback(where: int, answer: int) -> list[dict[str, Any]]:
+    questions = copy.deepcopy(GOOD)
+    questions[where]["answers"][answer]["feedback"] = " "
+    return questions
+
+
+@pytest.mark.parametrize(("questions", "said"), [
+    ({}, "a list of questions"),
+    ([3], "a list of questions"),
+    (spoiled(0, type="essay"), "type 'essay'"),
+    (spoiled(0, question=" "), "asks nothing"),
+    (spoiled(0, answers="b"), "a list of answers"),
+    (without_feedback(0, 0), "answer 1 has no explanation"),
+    (without_feedback(1, 2), "answer 3 has no explanation"),
+    (without_feedback(2, 2), "answer 3 has no explanation"),
+    (spoiled(0, answers=GOOD[1]["answers"]), "2 right choices"),
+    (spoiled(1, answers=GOOD[0]["answers"]), "1 right choices"),
+    (spoiled(0, answers=GOOD[0]["answers"][:2]), "2 choices"),
+    (spoiled(0, answers=[*GOOD[0]["answers"], GOOD[0]["answers"][0]]), "a choice is there twice"),
+    (spoiled(0, answers=[*GOOD[0]["answers"], {"answer": "x", "feedback": "y"}]), "'correct', true or false"),
+    (spoiled(2, answers=GOOD[2]["answers"][:2]), "no explanation for other numbers"),
+    (spoiled(2, answers=GOOD[2]["answers"][1:]), "0 right answers"),
+    (spoiled(2, answers=[*GOOD[2]["answers"], {"range": [2, 1], "feedback": "y"}]), "no value, range or default"),
+    (spoiled(2, answers=[*GOOD[2]["answers"], {"value": "2", "feedback": "y"}]), "no value, range or default"),
+    ([*GOOD, GOOD[0] | {"question": "Which  is a FRUIT?"}], "question 4 is there twice"),
+])  # fmt: skip
+def test_each_fault_of_a_file_is_found(questions: Any, said: str) -> None:
+    assert faults(GOOD) == []
+    assert any(said in fault for fault in faults(questions)), faults(questions)
+
+
+def test_a_quiz_that_is_passed_is_recorded(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quiz("04", {1: "b", 2: "a", 3: 2})
+    said = capsys.readouterr().out
+    assert "1. ✓" in said and "3. ✗ that is the inverse" in said
+    assert "2. ✗ a) 2 = 2 × 1 · 1 more of the choices also holds" in said
+    assert "1 of 3 right; try those with ✗ again" in said and passed(workspace) is False
+    quiz("4", {1: "b", 2: "ac"})
+    assert "3. ✗ not answered yet" in capsys.readouterr().out and passed(workspace) is False
+    quiz("04_metric_based", RIGHT)
+    assert "3 of 3 right: passed" in capsys.readouterr().out and passed(workspace) is True
+    quiz("04", {1: "a"})
+    assert passed(workspace) is True, "what was passed once stays passed"
+
+
+@pytest.mark.parametrize(("answers", "said"), [
+    ({4: "a"}, "no question 4; they are numbered 1 to 3"),
+    ({1: "ab"}, "give one letter, from a to c"),
+    ({2: "ad"}, "give letters such as 'ac', from a to c"),
+    ({3: "half"}, "asks for a number, not 'half'"),
+    ({3: "1/0"}, "asks for a number"),
+])  # fmt: skip
+def test_an_answer_that_cannot_be_given(workspace: Path, answers: dict[int, str | float], said: str) -> None:
+    with pytest.raises(QuizError, match=said):
+        quiz("04", answers)
+    assert passed(workspace) is None
+
+
+def test_judging_a_many_choice_question() -> None:
+    question = GOOD[1]
+    assert explain(question, {0, 2}) == (True, ["a) 2 = 2 × 1", "c) 4 = 2 × 2"])
+    assert explain(question, {0, 1, 2})[0] is False
+    assert explain(question, {1}) == (False, ["b) 3 is odd"])
+    assert explain(question, set()) == (False, ["not answered yet"])
+
+
+def test_headless_it_is_text_without_answers(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quiz("04")  # pytest is no notebook
+    said = capsys.readouterr().out
+    assert said.strip() == as_text(GOOD) and "2. Which are even? (several hold)" in said and "b) an apple" in said
+    assert "right" not in said and passed(workspace) is None
+
+
+def test_long_lines_are_wrapped() -> None:
+    lines = as_text([GOOD[0] | {"question": "word " * 60}]).splitlines()
+    assert max(map(len, lines)) <= 110 and lines[0].startswith("1. word") and lines[1].startswith("   word")
+
+
+def test_what_is_wrong_with_a_file_is_said(workspace: Path) -> None:
+    with pytest.raises(QuizError, match=r"quiz\('05'\): there is none; the chapters with a quiz are 04"):
+        quiz("05")
+    (workspace / "quizzes" / "05.json").write_text('[{"question": ')
+    with pytest.raises(QuizError, match=r"05\.json cannot be read"):
+        load("05")
+    (workspace / "quizzes" / "05.json").write_text('[{"question": "x", "type": "essay"}]')
+    with pytest.raises(QuizError, match="question 1: type 'essay'"):
+        load("05")
+
+
+def test_the_live_quiz(workspace: Path) -> None:
+    box = build("04", GOOD)
+    *rows, button, outcome = box.children
+    toggles, boxes, field = rows[0].children[2], rows[1].children[2].children, rows[2].children[1]
+    assert list(toggles.options) == list(LETTERS[:3])
+    assert "&lt;b&gt;cart" in rows[0].children[1].value, "texts are shown as they are, not as HTML"
+
+    button.click()
+    assert "0 of 3 right" in outcome.value and "not answered yet" in rows[0].children[-1].value
+    toggles.value, boxes[0].value, boxes[1].value, field.value = "a", True, True, "1/2"
+    button.click()
+    assert "1 of 3 right" in outcome.value and "too hard" in rows[0].children[-1].value
+    assert "3 is odd" in rows[1].children[-1].value and passed(workspace) is False
+    toggles.value, boxes[1].value, boxes[2].value = "b", False, True
+    button.click()
+    assert "3 of 3 right: passed" in outcome.value and passed(workspace) is True
+
+
+def test_the_name_in_the_package_is_the_function() -> None:
+    code = (
+        "from metalearn_lib.course import quiz; import metalearn_lib.course.study.quiz\n"
+        "from metalearn_lib.course import quiz as again; import sys\n"
+        "assert callable(quiz) and again is quiz and not {'torch', 'ipywidgets'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=root())
