@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metalearn_lib.draws import choose, uniforms
-from metalearn_lib.episodes import Episodes, TaskSampler, positions
+from metalearn_lib.episodes import Episodes, TaskSampler, check_sizes, positions
 
 if TYPE_CHECKING:
     from metalearn_lib.corpora import Corpus
@@ -82,8 +82,7 @@ class SinusoidSampler:
     """
 
     def __init__(self, *, k_shot: int = 10, n_query: int = 10, seed: int = 0) -> None:
-        if k_shot < 1 or n_query < 1:
-            raise ValueError(f"SinusoidSampler(k_shot={k_shot}, n_query={n_query}): both must be ≥ 1")
+        check_sizes("SinusoidSampler", k_shot=k_shot, n_query=n_query)
         self.k_shot, self.n_query, self.seed = k_shot, n_query, seed
 
     @property

@@ -89,9 +89,7 @@ class TaskSampler:
         allow_overlap: bool = False,
     ) -> None:
         who = type(self).__name__
-        for name, value in (("k_shot", k_shot), ("n_query", n_query)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{who}({name}={value!r}): must be a whole number ≥ 1")
+        check_sizes(who, k_shot=k_shot, n_query=n_query)
         needed = max(k_shot, n_query) if allow_overlap else k_shot + n_query
         small = [f"{name} ({len(group)})" for name, group in groups.items() if len(group) < needed]
         if small:
@@ -195,3 +193,10 @@ def _identity(corpus: Corpus) -> str:
     if corpus not in _identities:
         _identities[corpus] = hashlib.sha256("\0".join((*corpus.texts, *corpus.labels)).encode()).hexdigest()[:16]
     return _identities[corpus]
+
+
+def check_sizes(who: str, **sizes: object) -> None:
+    """Raise ValueError unless each size is a whole number ≥ 1."""
+    for name, value in sizes.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{who}({name}={value!r}): must be a whole number ≥ 1")

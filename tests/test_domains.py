@@ -53,9 +53,9 @@ def test_keys_tell_samplers_apart():
     assert len({SinusoidSampler(**setting).key for setting in settings}) == 4
 
 
-@pytest.mark.parametrize("sizes", [{"k_shot": 0}, {"n_query": 0}, {"k_shot": -1}])
+@pytest.mark.parametrize("sizes", [{"k_shot": 0}, {"n_query": 0}, {"k_shot": -1}, {"k_shot": 1.5}])
 def test_sizes_must_be_positive(sizes):
-    with pytest.raises(ValueError, match="both must be ≥ 1"):
+    with pytest.raises(ValueError, match="must be a whole number ≥ 1"):
         SinusoidSampler(**sizes)
 
 
