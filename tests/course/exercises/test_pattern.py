@@ -173,5 +173,6 @@ def test_the_exercises_of_a_chapter_follow_the_pattern(path: Path) -> None:
 
 def test_chapters_that_have_exercises_keep_them() -> None:
     numbers = {path.stem: [e.number for e in exercises(StoredNotebook(path).raw["cells"])] for path in CHAPTERS}
+    assert len(numbers["00_start_here"]) >= 5
     assert len(numbers["01_background"]) >= 4
     assert len(numbers["04_metric_based"]) >= 5
