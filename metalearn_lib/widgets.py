@@ -93,8 +93,15 @@ def make_controls(controls: Mapping[str, Any], values: Mapping[str, Any]) -> dic
             low, high = control[:2]
             step = control[2] if len(control) == 3 else 1 if whole else (high - low) / 20
             kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+            if not whole:
+                common["readout_format"] = f".{_digits(step)}f"
             made[name] = kind(min=low, max=high, step=step, continuous_update=False, **common)
     return made
+
+
+def _digits(step: float) -> int:
+    """Digits after the point, so that two steps never show the same number: 3 for 0.005, 2 for 0.25."""
+    return max(1, min(4, len(f"{step:.4f}".rstrip("0").partition(".")[2])))
 
 
 def _live(function: Callable[..., Figure], controls: Mapping[str, Any], start: dict[str, Any], figure: Figure) -> None:

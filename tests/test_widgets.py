@@ -88,6 +88,11 @@ class TestControls:
         assert whole.description == "k shot"
         assert not whole.continuous_update and not fraction.continuous_update
 
+    @pytest.mark.parametrize(("step", "format"), [(0.005, ".3f"), (0.25, ".2f"), (0.5, ".1f"), (0.1 / 3, ".4f")])
+    def test_the_number_beside_a_slider_has_the_digits_of_its_step(self, step, format):
+        made = widgets.make_controls({"rate": (0.0, 1.0, step)}, {"rate": 0.0})
+        assert made["rate"].readout_format == format
+
     @pytest.mark.parametrize(
         ("control", "message"),
         [

@@ -140,7 +140,7 @@ app.command()(book)
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def benchmark(context: typer.Context) -> None:
     """Learners x corpora beside the published figures; writes data/results/ (options are the benchmark's own)."""
-    raise typer.Exit(_call([sys.executable, "-m", "metalearn_lib.course.benchmark.command", *context.args]))
+    raise typer.Exit(_call([sys.executable, "-m", "metalearn_lib.course.benchmark", *context.args]))
 
 
 @app.command()

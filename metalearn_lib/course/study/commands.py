@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import Annotated, NoReturn
@@ -39,11 +40,7 @@ def lab(
         except workspace.WorkspaceError as error:
             _stop(error, 1)
     os.chdir(root())
-    try:
-        command = [sys.executable, "-c", _START, "--notebook-dir", str(folder), *context.args]
-        raise typer.Exit(subprocess.call(command))
-    except KeyboardInterrupt:  # JupyterLab got it too, and has said what there is to say
-        raise typer.Exit(130) from None
+    raise typer.Exit(_run([sys.executable, "-c", _START, "--notebook-dir", str(folder), *context.args]))
 
 
 def progress() -> None:
@@ -71,6 +68,23 @@ def solution(
         typer.echo(student.solution(chapter, exercise))
     except UsageError as error:
         _stop(error, 2)
+
+
+def _run(command: list[str]) -> int:
+    """Run JupyterLab until it ends, and return its exit code.
+
+    Who asks this process to end (SIGTERM) asks JupyterLab, which shuts its kernels down first. Ctrl-C in a terminal
+    reaches JupyterLab by itself: it asks whether that was meant, and is waited for.
+    """
+    process = subprocess.Popen(command)
+    answers = {signal.SIGTERM: lambda *_: process.terminate(), signal.SIGINT: lambda *_: None}
+    before = {number: signal.signal(number, answer) for number, answer in answers.items()}
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
 
 
 def _stop(message: object, code: int) -> NoReturn:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -185,3 +187,9 @@ def test_every_published_figure_has_a_source_and_a_plausible_value():
 def test_comments_and_docstrings_do_not_change_the_fingerprint():
     plain, told = "def f(x):\n    return x", '"""Doc."""\ndef f(x):\n    """Doc."""\n    return x  # why'
     assert benchmark._code(plain) == benchmark._code(told) != benchmark._code(plain.replace("return x", "return -x"))
+
+
+def test_the_command_reaches_the_benchmark() -> None:
+    command = [sys.executable, "-m", "metalearn_lib.course.cli", "benchmark", "--learners", "nonsense"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "unknown learner" in done.stdout

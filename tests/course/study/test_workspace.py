@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -196,11 +197,12 @@ def test_a_kill_between_a_new_edition_and_the_marker(course: Path, work: Path) -
 def test_a_real_kill(course: Path, work: Path) -> None:
     for number in range(40):
         (course / f"1{number:02d}_x.ipynb").write_text(notebook("x" * 200_000))
-    command = [sys.executable, "-c", "from metalearn_lib.course import workspace; workspace.prepare()"]
+    command = [sys.executable, "-c", "from metalearn_lib.course.study import workspace; workspace.prepare()"]
     running = subprocess.Popen(command, cwd=root())
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not list(work.glob("1*.ipynb")) and time.monotonic() < until:
         time.sleep(0.005)
+    assert running.poll() is None, "it ended by itself, before it was killed"
     running.kill()
     running.wait()
     prepare()
@@ -287,7 +289,7 @@ def test_another_folder_from_anywhere(course: Path, tmp_path: Path, monkeypatch:
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     seen: list[list[str]] = []
-    monkeypatch.setattr(subprocess, "call", lambda command: (seen.append(command), 0)[1])
+    monkeypatch.setattr(study, "_run", lambda command: (seen.append(command), 0)[1])
     monkeypatch.setattr(os, "chdir", lambda folder: None)
     return seen
 
@@ -309,6 +311,50 @@ def test_the_start_of_jupyterlab_works() -> None:
     command = [sys.executable, "-c", study._START, "--version"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == metadata.version("jupyterlab")
+
+
+# Stands in for JupyterLab: says that it runs, and when it is asked to end takes a moment to shut down, as that does.
+SERVER = """
+import signal, sys, time
+def stop(*_):
+    time.sleep(0.5)
+    print("shut down", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGINT, lambda *_: print("asked", flush=True))
+print("runs", flush=True)
+while True:
+    time.sleep(0.1)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_a_signal_reaches_jupyterlab_which_is_waited_for(course: Path) -> None:
+    code = "from metalearn_lib.course import cli; from metalearn_lib.course.study import commands\n"
+    code += f"commands._START = {SERVER!r}; cli.app(['lab'])"
+    running = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=root(), stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert running.stdout is not None
+    try:
+        for line in running.stdout:
+            if line == "runs\n":
+                break
+        time.sleep(0.3)  # JupyterLab needs seconds to start; by then its parent has long been listening
+        os.killpg(running.pid, signal.SIGINT)  # Ctrl-C: all programs of the terminal get it, and none ends unasked
+        assert running.stdout.readline() == "asked\n" and running.poll() is None
+        running.terminate()  # only the parent gets it
+        assert running.stdout.read() == "shut down\n"
+        assert running.wait(20) == 0
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+        running.stdout.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_a_killed_jupyterlab_is_a_failure() -> None:
+    assert study._run([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"]) == 137
 
 
 def test_git_ignores_the_own_copies() -> None:
