@@ -2,6 +2,7 @@
 
 import ast
 import math
+import random
 import ssl
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import metalearn_lib
 from metalearn_lib import text
@@ -135,3 +137,56 @@ def test_importing_draws_no_random_number_and_sets_no_thread():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "True"]
+
+
+def fields(**options):
+    return text.Fields(TRAIN, **{"min_count": 1, **options})
+
+
+TRAIN = Corpus(
+    "train", ["a cat purrs", "a dog barks and barks", "the dog", "the cat is a cat"], ["cat", "dog", "dog", "cat"]
+)
+
+
+def test_fields_number_words_and_labels_of_the_training_texts_only():
+    pipeline = fields()
+    assert pipeline.text.vocab.itos[:2] == ["<unk>", "<pad>"]
+    assert pipeline.classes == ["cat", "dog"]
+    batch = next(iter(pipeline.batches(Corpus("x", ["a zebra", "the cat is"], ["dog", "cat"]), train=False)))
+    stoi = pipeline.text.vocab.stoi
+    assert batch.text.tolist() == [[stoi["a"], 0, 1], [stoi["the"], stoi["cat"], stoi["is"]]]
+    assert batch.label.tolist() == [1, 0]
+
+
+def test_bucketed_batches_hold_each_text_once_and_are_seeded():
+    many = Corpus("many", [("a " * (1 + i % 30)).strip() for i in range(300)], ["cat", "dog"] * 150)
+    pipeline, state = fields(), random.getstate()
+    batches = [b.text for b in pipeline.batches(many, batch_size=10, seed=3)]
+    again = [b.text for b in pipeline.batches(many, batch_size=10, seed=3)]
+    assert random.getstate() == state
+    assert all(torch.equal(a, b) for a, b in zip(batches, again, strict=True))
+    assert sorted(int((row == batches[0][0, 0]).sum()) for b in batches for row in b) == sorted(
+        [1 + i % 30 for i in range(300)]
+    )
+    padding = sum(int((b == 1).sum()) for b in batches) / sum(b.numel() for b in batches)
+    assert padding < 0.1  # unsorted it is nearly a half
+
+
+def test_fields_carry_word_vectors():
+    vectors = text.WordVectors.from_array(["cat", "dog"], np.array([[1.0, 2.0], [3.0, 4.0]]))
+    vocab = fields(vectors=vectors).text.vocab
+    assert vocab.vectors[vocab.stoi["dog"]].tolist() == [3, 4]
+    assert not vocab.vectors[[0, 1, vocab.stoi["the"]]].any()
+
+
+def test_fields_refuse():
+    with pytest.raises(ValueError, match="the label 'bird', unknown to the training texts"):
+        fields().batches(Corpus("x", ["a bird"], ["bird"]))
+    with pytest.raises(ValueError, match=r"Fields\.batches: text 0 is empty"):
+        fields().batches(Corpus("x", [" "], ["cat"]))
+    with pytest.raises(ValueError, match="Fields: text 0 is empty"):
+        text.Fields(Corpus("x", [""], ["cat"]))
+    with pytest.raises(ValueError, match="no word of 'train' occurs 9 times"):
+        fields(min_count=9)
+    with pytest.raises(ValueError, match="max_length=0"):
+        fields(max_length=0)

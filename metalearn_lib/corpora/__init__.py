@@ -78,12 +78,18 @@ def model_folder(name: str) -> Path:
     return paths(name)["config.json"].parent
 
 
-_VERBS = {"corpus": "load", "vectors": "glove", "model": "model_folder", "word pairs": "word_pairs"}
+_VERBS = {
+    "corpus": "corpora.load({!r})",
+    "vectors": "corpora.glove()",
+    "model": "corpora.model_folder({!r})",
+    "word pairs": "corpora.word_pairs({!r})",
+    "contexts": "meta_embeddings.load_chimeras(2)",
+}
 
 
 def _expected(name: str, content: str) -> CatalogEntry:
     entry = describe(name)
     if entry.content != content:
-        call = _VERBS[entry.content] + ("()" if entry.content == "vectors" else f"({name!r})")
-        raise CorpusError(f"{name!r} is not a {content} but {entry.content}; use corpora.{call}")
+        call = _VERBS[entry.content].format(name)
+        raise CorpusError(f"{name!r} is not a {content} but {entry.content}; use {call}")
     return entry
