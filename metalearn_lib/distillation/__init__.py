@@ -1,0 +1,40 @@
+"""Distillation: a small, fast student learns from what a large teacher says about texts that nobody labelled.
+
+Soft targets, embeddings matched or solved, self-training, a teacher that learns to teach, and what it all costs.
+Chapter 08
+"""
+
+from metalearn_lib.distillation.costs import Costs, costs, on_front, quantised
+from metalearn_lib.distillation.matching import Matched, hidden_loss, match, solved_average
+from metalearn_lib.distillation.meta import MetaHistory, meta_distil, quiz_loss
+from metalearn_lib.distillation.self_training import pseudo_labelled, self_train
+from metalearn_lib.distillation.soft_targets import distil, distillation_loss, soft_targets, without_labels
+from metalearn_lib.distillation.students import WordAverage, common_words
+from metalearn_lib.distillation.teachers import Ensemble, Teacher, TfidfTeacher, align, linear_teacher
+
+__all__ = [
+    "Costs",
+    "Ensemble",
+    "Matched",
+    "MetaHistory",
+    "Teacher",
+    "TfidfTeacher",
+    "WordAverage",
+    "align",
+    "common_words",
+    "costs",
+    "distil",
+    "distillation_loss",
+    "hidden_loss",
+    "linear_teacher",
+    "match",
+    "meta_distil",
+    "on_front",
+    "pseudo_labelled",
+    "quantised",
+    "quiz_loss",
+    "self_train",
+    "soft_targets",
+    "solved_average",
+    "without_labels",
+]

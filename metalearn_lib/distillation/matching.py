@@ -1,0 +1,144 @@
+"""The teacher's vectors as targets: hidden states matched through a learned projection, or solved for.   Chapter 08
+
+Matching: FitNets (Romero et al., 2015). Static students of sentence encoders: Model2Vec (Tulkens and van Dongen,
+2024) starts from single words; here the word vectors are solved for, so that their average in real texts is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
+
+from metalearn_lib import text
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.distillation.soft_targets import check_pool
+from metalearn_lib.distillation.students import WordAverage
+from metalearn_lib.encoders import Encoder
+from metalearn_lib.training import progress_bar
+
+
+def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
+    """1 − cosine of student and teacher states, averaged: of texts [B, D] or of tokens [B, L, D].   Chapter: 08
+
+    Raises ValueError where the shapes differ, and says whether a projection or a common tokeniser is missing.
+
+    >>> hidden_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
+    tensor(1.)
+    """
+    if student.shape[-1] != teacher.shape[-1]:
+        raise ValueError(
+            f"hidden_loss: student states have {student.shape[-1]} numbers, the teacher's {teacher.shape[-1]}; put a "
+            "learned projection between them, nn.Linear(student, teacher)"
+        )
+    if student.shape != teacher.shape:
+        raise ValueError(
+            f"hidden_loss: student {list(student.shape)}, teacher {list(teacher.shape)}: they do not read the same "
+            "tokens. Token by token needs one tokeniser for both; match the vectors of whole texts [B, D] instead"
+        )
+    return (1 - cosine_similarity(student, teacher, dim=-1)).mean()
+
+
+class Matched(Encoder):
+    """A student encoder and a linear map [D'] → [D] with offset into its teacher's space.   Chapter: 08"""
+
+    def __init__(self, encoder: Encoder, dim: int) -> None:
+        super().__init__()
+        self.encoder, self.dim = encoder, dim
+        self.projection = nn.Linear(encoder.dim, dim)
+
+    def inputs(self, pool: Corpus) -> Tensor:
+        return self.encoder.inputs(pool)
+
+    def trimmed(self, prepared: Tensor) -> Tensor:
+        return self.encoder.trimmed(prepared)
+
+    def _prepare(self, texts: Sequence[str]) -> Tensor:
+        return self.encoder.prepare(texts)
+
+    def encode(self, prepared: Tensor) -> Tensor:
+        vectors: Tensor = nn.functional.normalize(self.projection(self.encoder.encode(prepared)), dim=-1)
+        return vectors
+
+
+def match(
+    student: Encoder,
+    teacher: Encoder,
+    pool: Corpus,
+    *,
+    epochs: int,
+    rate: float = 1e-2,
+    batch_size: int = 64,
+    seed: int = 0,
+) -> Matched:
+    """Train the student, and a projection, so that its vectors point where the teacher's do; no label is used.
+
+    Texts meet as whole vectors, so that the two may have different tokenisers. Returns the student in its teacher's
+    space: the teacher's own head fits on it. Raises ValueError for an empty pool.   Chapter: 08
+    """
+    check_pool(pool, "match")
+    wanted = teacher_vectors(teacher, pool)
+    prepared = student.inputs(pool)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        matched = Matched(student, teacher.dim).to(prepared.device).train()
+        optimizer = torch.optim.Adam(matched.parameters(), lr=rate)
+        for _ in progress_bar(range(epochs), "match"):
+            for rows in torch.randperm(len(pool), generator=generator).split(batch_size):
+                loss = hidden_loss(matched.encode(matched.trimmed(prepared[rows])), wanted[rows])
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+    return matched.eval()
+
+
+def solved_average(
+    teacher: Encoder,
+    pool: Corpus,
+    words: text.WordVectors,
+    *,
+    dim: int = 128,
+    penalty: float = 0.3,
+    max_length: int = 300,
+) -> Matched:
+    """A static student in closed form: word vectors whose idf-weighted average comes nearest to the teacher's vectors.
+
+    Of `words` only the list counts. With A [n, V] the shares of the words in the n texts of the pool, and T [n, D] the
+    teacher's vectors, centred and reduced to their `dim` main directions, the word vectors are
+    W = Aᵀ (A Aᵀ + λ I)⁻¹ T, the ridge solution, λ = `penalty` times the mean of A Aᵀ's diagonal; the projection leads
+    back into the teacher's space. Memory: n · V numbers. Raises ValueError for an empty pool, dim or penalty.
+
+    Chapter: 08
+    """
+    check_pool(pool, "solved_average")
+    if not 1 <= dim <= min(teacher.dim, len(pool)) or penalty <= 0:
+        raise ValueError(
+            f"solved_average(dim={dim}, penalty={penalty}): need 1 ≤ dim ≤ {min(teacher.dim, len(pool))} (the "
+            "teacher's numbers, and the texts of the pool) and penalty > 0"
+        )
+    empty = text.WordVectors(words.words, torch.zeros(len(words.words) + 1, dim))
+    student = WordAverage(empty, background=pool, max_length=max_length)
+    wanted = teacher_vectors(teacher, pool).cpu()
+    mean = wanted.mean(0)
+    directions = torch.linalg.svd(wanted - mean, full_matrices=False).Vh[:dim]  # [dim, D]
+    with torch.no_grad():
+        prepared = student.inputs(pool)
+        shares = torch.zeros(len(pool), len(empty.table)).scatter_add_(1, prepared, student.shares(prepared))  # [n, V]
+        gram = shares @ shares.T
+        ridge = gram + penalty * gram.diagonal().mean() * torch.eye(len(gram))
+        student.table.weight.copy_(shares.T @ torch.linalg.solve(ridge, (wanted - mean) @ directions.T))
+        student.table.weight[0] = 0
+        matched = Matched(student, teacher.dim)
+        matched.projection.weight.copy_(directions.T)
+        matched.projection.bias.copy_(mean)
+    return matched.eval()
+
+
+def teacher_vectors(teacher: Encoder, pool: Corpus) -> Tensor:
+    """The teacher's vectors [n, D] of a pool, without gradients."""
+    teacher.eval()
+    with torch.no_grad():
+        return torch.cat([teacher.encode(teacher.trimmed(x)) for x in teacher.inputs(pool).split(256)])

@@ -1,0 +1,79 @@
+"""Size, latency and the front; 8-bit copies."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metalearn_lib import encoders
+from metalearn_lib.classification import Classifier
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.distillation import Ensemble, TfidfTeacher, WordAverage, costs, on_front, quantised
+from metalearn_lib.text import WordVectors
+
+CLASSES = ["space", "sport"]
+
+
+def test_every_shipped_number_counts_once(texts: Corpus, words: WordVectors, student: Classifier) -> None:
+    found = costs(student, texts.texts[:3], repeats=1)
+    assert found.parameters == 13 * 16 + 13 + 16 * 2 + 2  # table, weights of words, head
+    assert found.microseconds > 0 and found.megabytes > 4e-6 * found.parameters
+    frozen = costs(Classifier(encoders.Averaged(words), CLASSES), texts.texts[:1], repeats=1)
+    assert frozen.parameters == 13 * 16 + 16 * 2 + 2
+    cnn = Classifier(encoders.Convolutional(words, widths=(1,), channels=5), CLASSES)
+    assert costs(cnn, texts.texts[:1], repeats=1).parameters == 13 * 16 + (16 * 5 + 5) + 5 * 2 + 2
+
+
+def test_an_ensemble_costs_what_its_members_cost(texts: Corpus, student: Classifier) -> None:
+    tfidf = TfidfTeacher(texts, background=texts)
+    both = costs(Ensemble([student, tfidf]), texts.texts[:2], repeats=1)
+    single = [costs(member, texts.texts[:2], repeats=1).parameters for member in (student, tfidf)]
+    assert both.parameters == sum(single)
+
+
+def test_eight_bits_keep_the_logits_near_and_the_original_as_it_was(texts: Corpus) -> None:
+    table = torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
+    many = WordVectors.from_array([*texts.texts[0].split(), *(f"w{n}" for n in range(495))], table.numpy())
+    classifier = Classifier(WordAverage(many), CLASSES)
+    kept = copy.deepcopy(classifier.state_dict())
+    small = quantised(classifier)
+    assert torch.allclose(small.logits(texts.texts), classifier.logits(texts.texts), atol=0.05)
+    assert all(torch.equal(value, kept[name]) for name, value in classifier.state_dict().items())
+    sizes = [costs(c, texts.texts[:1], repeats=1).megabytes for c in (classifier, small)]
+    assert sizes[0] > 2.5 * sizes[1]
+
+
+def test_nothing_to_quantise_is_refused(words: WordVectors) -> None:
+    class Half(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[:, :2]
+
+    with pytest.raises(ValueError, match="neither a linear layer nor an embedding"):
+        quantised(Classifier(encoders.Averaged(words), CLASSES, head=Half()))
+
+
+def test_costs_needs_texts(student: Classifier) -> None:
+    with pytest.raises(ValueError, match="0 texts"):
+        costs(student, [])
+
+
+def test_the_front_of_a_small_table() -> None:
+    assert on_front([1, 2, 2, 4], [0.5, 0.6, 0.7, 0.7]) == [True, False, True, False]
+    assert on_front([1, 1], [0.5, 0.5]) == [True, True]
+    with pytest.raises(ValueError, match="2 costs and 1 accuracies"):
+        on_front([1, 2], [0.5])
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
+def test_every_point_off_the_front_is_beaten_by_one_on_it(points: list[tuple[int, int]]) -> None:
+    cost, accuracy = zip(*points, strict=True)
+    front = on_front(cost, accuracy)
+    assert any(front)
+    best = [point for point, on in zip(points, front, strict=True) if on]
+    for (c, a), on in zip(points, front, strict=True):
+        beaten = any(bc <= c and ba >= a and (bc, ba) != (c, a) for bc, ba in best)
+        assert beaten != on

@@ -1,0 +1,82 @@
+"""Embedding distillation: matched by gradient, solved in closed form."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from metalearn_lib import encoders
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.distillation import WordAverage, hidden_loss, match, solved_average
+from metalearn_lib.text import WordVectors
+
+
+@pytest.fixture
+def teacher(words: WordVectors) -> encoders.Averaged:
+    other = torch.randn(len(words.words), 4, generator=torch.Generator().manual_seed(7))
+    return encoders.Averaged(WordVectors.from_array(words.words, other.numpy()))
+
+
+def test_hidden_loss_looks_at_directions_only() -> None:
+    x = torch.randn(5, 3, dtype=torch.float64)
+    assert hidden_loss(x, 4 * x).abs() < 1e-12
+    assert (hidden_loss(x, -x) - 2).abs() < 1e-12
+    by_hand = 1 - (x[:, None] @ x.flip(0)[:, :, None])[:, 0, 0] / x.norm(dim=1) / x.flip(0).norm(dim=1)
+    assert abs(hidden_loss(x, x.flip(0)).item() - by_hand.mean().item()) < 1e-9
+
+
+def test_hidden_loss_says_what_is_missing() -> None:
+    with pytest.raises(ValueError, match=r"3 numbers, the teacher's 5; put a learned projection between them"):
+        hidden_loss(torch.zeros(2, 3), torch.zeros(2, 5))
+    with pytest.raises(ValueError, match=r"they do not read the same tokens\. Token by token needs one tokeniser"):
+        hidden_loss(torch.zeros(2, 7, 3), torch.zeros(2, 9, 3))
+
+
+def test_matching_turns_the_student_towards_its_teacher(
+    texts: Corpus, words: WordVectors, teacher: encoders.Averaged
+) -> None:
+    student = WordAverage(words)
+    matched = match(student, teacher, texts, epochs=150)
+    wanted = teacher.embed(texts.texts)
+    assert hidden_loss(matched.embed(texts.texts), wanted) < 0.05
+    assert matched.dim == teacher.dim and matched.encoder is student
+
+
+def test_matching_is_the_same_for_the_same_seed(texts: Corpus, words: WordVectors, teacher: encoders.Averaged) -> None:
+    a, b, c = (match(WordAverage(words), teacher, texts, epochs=1, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(a.embed(texts.texts), b.embed(texts.texts))
+    assert not torch.equal(a.embed(texts.texts), c.embed(texts.texts))
+
+
+def test_the_solution_is_the_ridge_regression_written_out(
+    texts: Corpus, words: WordVectors, teacher: encoders.Averaged
+) -> None:
+    solved = solved_average(teacher, texts, words, dim=4, penalty=0.5)
+    student = WordAverage(words, background=texts).double()
+    prepared = student.prepare(texts.texts)
+    shares = torch.zeros(len(texts), len(words.table), dtype=torch.float64)
+    shares.scatter_add_(1, prepared, student.shares(prepared).detach())
+    wanted = teacher.embed(texts.texts).double()
+    lam = 0.5 * (shares**2).sum(1).mean()
+    primal = torch.linalg.solve(
+        shares.T @ shares + lam * torch.eye(shares.shape[1], dtype=torch.float64), shares.T @ (wanted - wanted.mean(0))
+    )
+    ours = solved.projection(solved.encoder.embed(texts.texts)).double()
+    assert torch.allclose(ours, shares @ primal + wanted.mean(0), atol=1e-4)
+
+
+def test_a_teacher_that_is_an_average_is_found_again(texts: Corpus, words: WordVectors) -> None:
+    teacher = encoders.Averaged(words, weighting="idf", background=texts)
+    solved = solved_average(teacher, texts, words, dim=16, penalty=1e-6)
+    assert hidden_loss(solved.embed(texts.texts), teacher.embed(texts.texts)) < 1e-3
+
+
+def test_bad_input_is_refused(texts: Corpus, words: WordVectors, teacher: encoders.Averaged) -> None:
+    with pytest.raises(ValueError, match="match: the unlabelled pool 'two topics' has no texts"):
+        match(WordAverage(words), teacher, texts.subset([]), epochs=1)
+    with pytest.raises(ValueError, match="solved_average: the unlabelled pool"):
+        solved_average(teacher, texts.subset([]), words)
+    with pytest.raises(ValueError, match=r"need 1 ≤ dim ≤ 4"):
+        solved_average(teacher, texts, words, dim=5)
+    with pytest.raises(ValueError, match="penalty > 0"):
+        solved_average(teacher, texts, words, dim=2, penalty=0)

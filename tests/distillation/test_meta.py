@@ -1,0 +1,106 @@
+"""The teacher's gradient goes through the student's step: against finite differences, and by hand."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from metalearn_lib.classification import Classifier, targets
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.distillation import WordAverage, distillation_loss, meta_distil, quiz_loss, without_labels
+from metalearn_lib.encoders import Averaged, Identity
+from metalearn_lib.meta_optimizers.checks import finite_differences
+from metalearn_lib.text import WordVectors
+
+
+def linear(dim: int, classes: int, seed: int) -> Classifier:
+    names = [f"class {c}" for c in range(classes)]
+    return Classifier(Identity(dim), names, seed=seed).double()
+
+
+@pytest.fixture
+def numbers() -> dict[str, Tensor]:
+    draw = torch.Generator().manual_seed(0)
+    shapes = {"teacher": (9, 5), "student": (9, 4), "quiz": (7, 4)}
+    return {name: torch.randn(*s, generator=draw, dtype=torch.float64) for name, s in shapes.items()}
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_the_gradient_is_that_of_finite_differences(numbers: dict[str, Tensor], temperature: float) -> None:
+    teacher, student = linear(5, 3, 1), linear(4, 3, 2)
+    quiz = numbers["quiz"], torch.arange(7) % 3
+
+    def loss() -> Tensor:
+        lesson = numbers["teacher"], numbers["student"]
+        return quiz_loss(teacher, student, lesson, quiz, rate=0.7, temperature=temperature)
+
+    hyper = {name: p for name, p in teacher.named_parameters() if p.requires_grad}
+    exact = torch.autograd.grad(loss(), list(hyper.values()))
+    rough = finite_differences(loss, {name: p.detach() for name, p in hyper.items()})
+    for name, slope in zip(hyper, exact, strict=True):
+        assert torch.allclose(slope, rough[name], atol=1e-8), name
+        assert slope.abs().max() > 1e-3, "a gradient of nothing proves nothing"
+
+
+def test_the_quiz_loss_is_that_of_a_student_who_took_the_step(numbers: dict[str, Tensor]) -> None:
+    teacher, student = linear(5, 3, 1), linear(4, 3, 2)
+    lesson, quiz = (numbers["teacher"], numbers["student"]), (numbers["quiz"], torch.arange(7) % 3)
+    found = quiz_loss(teacher, student, lesson, quiz, rate=0.7)
+    taught = copy.deepcopy(student)
+    optimizer = torch.optim.SGD(taught.parameters(), lr=0.7)
+    distillation_loss(taught(lesson[1]), teacher(lesson[0]).detach()).backward()
+    optimizer.step()
+    by_hand = nn.functional.cross_entropy(taught(quiz[0]), quiz[1])
+    assert abs(found.item() - by_hand.item()) < 1e-9
+    assert not torch.equal(taught.head.weight, student.head.weight)
+
+
+def test_a_step_of_the_teacher_makes_the_next_lesson_better(numbers: dict[str, Tensor]) -> None:
+    teacher, student = linear(5, 3, 1), linear(4, 3, 2)
+    lesson, quiz = (numbers["teacher"], numbers["student"]), (numbers["quiz"], torch.arange(7) % 3)
+    before = quiz_loss(teacher, student, lesson, quiz, rate=0.7)
+    taught = list(teacher.head.parameters())
+    slopes = torch.autograd.grad(before, taught)
+    with torch.no_grad():
+        for parameter, slope in zip(taught, slopes, strict=True):
+            parameter -= 0.5 * slope
+    assert quiz_loss(teacher, student, lesson, quiz, rate=0.7) < before
+
+
+def pair(words: WordVectors) -> tuple[Classifier, Classifier]:
+    return Classifier(Averaged(words), ["space", "sport"], seed=1), Classifier(WordAverage(words), ["space", "sport"])
+
+
+def test_an_untaught_teacher_learns_to_teach(texts: Corpus, words: WordVectors) -> None:
+    teacher, student = pair(words)
+    kept = copy.deepcopy(teacher.state_dict())
+    quiz = texts.subset(range(20))
+    history = meta_distil(teacher, student, without_labels(texts), quiz, steps=300, rate=1.0, teacher_rate=3e-2)
+    right = (student.logits(texts).argmax(1) == targets(texts, student.classes)).float().mean()
+    assert right > 0.9
+    assert sum(history.quiz_losses[-20:]) < sum(history.quiz_losses[:20]) / 2
+    assert not torch.equal(teacher.head.weight, kept["head.weight"])
+
+
+def test_rate_zero_leaves_the_teacher_alone(texts: Corpus, words: WordVectors) -> None:
+    teacher, student = pair(words)
+    kept = teacher.head.weight.clone()
+    history = meta_distil(teacher, student, texts, texts, steps=5, teacher_rate=0)
+    assert torch.equal(teacher.head.weight, kept) and not history.quiz_losses and len(history.losses) == 5
+
+
+def test_bad_input_is_refused(texts: Corpus, words: WordVectors) -> None:
+    teacher, student = pair(words)
+    none = texts.subset([])
+    with pytest.raises(ValueError, match="meta_distil: the unlabelled pool"):
+        meta_distil(teacher, student, none, texts, steps=1)
+    with pytest.raises(ValueError, match="0 quiz texts: need"):
+        meta_distil(teacher, student, texts, none, steps=1)
+    with pytest.raises(ValueError, match=r"meta_distil\(temperature=0\)"):
+        meta_distil(teacher, student, texts, texts, steps=1, temperature=0)
+    turned = Classifier(WordAverage(words), ["sport", "space"])
+    with pytest.raises(ValueError, match="the same classes in the same order"):
+        meta_distil(teacher, turned, texts, texts, steps=1)
