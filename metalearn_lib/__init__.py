@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metalearn_lib import (
+        classification,
         corpora,
+        distillation,
         encoders,
         guards,
         inner_loop,
         language_models,
         learners,
+        meta_embeddings,
         meta_optimizers,
         plots,
         text,
+        transfer,
         widgets,
     )
+    from metalearn_lib.classification import Classifier
     from metalearn_lib.domains import DomainSampler, RegressionSampler, SinusoidSampler
     from metalearn_lib.episodes import Episodes, EpisodeSampler
     from metalearn_lib.evaluation import Comparison, Score, evaluate
@@ -44,27 +49,36 @@ if TYPE_CHECKING:
         TfidfCentroid,
         mlp,
     )
+    from metalearn_lib.meta_embeddings import MetaEmbedding
     from metalearn_lib.training import History, meta_train
+    from metalearn_lib.transfer import LabelPrototypes
 
 __version__ = "0.1.0"
 
 _MODULES = (
+    "classification",
     "corpora",
+    "distillation",
     "encoders",
     "guards",
     "inner_loop",
     "language_models",
     "learners",
+    "meta_embeddings",
     "meta_optimizers",
     "plots",
     "text",
+    "transfer",
     "widgets",
 )
 _HOMES = {
+    "classification": ("Classifier",),
     "domains": ("DomainSampler", "RegressionSampler", "SinusoidSampler"),
     "episodes": ("Episodes", "EpisodeSampler"),
     "evaluation": ("Comparison", "Score", "evaluate"),
+    "meta_embeddings": ("MetaEmbedding",),
     "training": ("History", "meta_train"),
+    "transfer": ("LabelPrototypes",),
     "learners": (
         "ANIL",
         "MAML",
@@ -93,6 +107,7 @@ __all__ = [
     "ANIL",
     "MAML",
     "Blend",
+    "Classifier",
     "Comparison",
     "DistributionalSignatures",
     "DomainSampler",
@@ -101,9 +116,11 @@ __all__ = [
     "FineTuned",
     "GloveCentroid",
     "History",
+    "LabelPrototypes",
     "Learner",
     "LogisticRegression",
     "Matching",
+    "MetaEmbedding",
     "MetaSGD",
     "MultiTask",
     "NearestNeighbour",
@@ -116,18 +133,22 @@ __all__ = [
     "SinusoidSampler",
     "TextModel",
     "TfidfCentroid",
+    "classification",
     "corpora",
+    "distillation",
     "encoders",
     "evaluate",
     "guards",
     "inner_loop",
     "language_models",
     "learners",
+    "meta_embeddings",
     "meta_optimizers",
     "meta_train",
     "mlp",
     "plots",
     "text",
+    "transfer",
     "widgets",
 ]
 

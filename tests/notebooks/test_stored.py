@@ -20,5 +20,6 @@ def test_a_stored_notebook_has_no_fault(path: Path) -> None:
 
 def test_the_course_is_there() -> None:
     assert {path.stem for path in NOTEBOOKS} >= {
-        "00_start_here", "01_background", "02_meta_optimizers", "03_maml_and_reptile", "04_metric_based", "glossary",
+        "00_start_here", "01_background", "02_meta_optimizers", "03_maml_and_reptile", "04_metric_based",
+        "06_meta_embeddings", "08_distillation", "09_transfer", "glossary",
     }  # fmt: skip

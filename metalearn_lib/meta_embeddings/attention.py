@@ -1,0 +1,138 @@
+"""A network that reads the contexts of a new word and writes its vector, trained across words.
+
+After HiCE (Hu et al., 2019): attention inside each context, attention over the contexts. A word is a task.   Chapter 06
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from metalearn_lib.meta_embeddings.new_words import ALaCarte, WordContexts
+from metalearn_lib.training import progress_bar
+
+
+@dataclass(frozen=True)
+class WordEpisodes:
+    """Draws tasks from words: `sample` gives B words and K contexts of each; the same number, the same draw."""
+
+    words: WordContexts
+    seed: int = 0
+
+    def sample(self, number: int, *, tasks: int, shots: int) -> tuple[Tensor, Tensor]:
+        """Contexts [B, K, L] and rows [B] of different words; words with fewer than K contexts repeat some."""
+        if not 1 <= tasks <= len(self.words) or shots < 1:
+            raise ValueError(
+                f"sample(tasks={tasks}, shots={shots}): {len(self.words)} words; need shots ≥ 1, 1 ≤ tasks ≤ words"
+            )
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        rows = torch.randperm(len(self.words), generator=generator)[:tasks]
+        counts = self.words.counts[rows][:, None]
+        order = torch.rand(tasks, self.words.contexts.shape[1], generator=generator)
+        order = order.masked_fill(torch.arange(order.shape[1]) >= counts, -1).argsort(1, descending=True)
+        picked = order.gather(1, torch.arange(shots) % counts)
+        return self.words.contexts[rows[:, None], picked], rows
+
+
+class ContextAttention(nn.Module):
+    """v = A (Σ_k β_k Σ_j α_kj x_kj) + f(…): words weighed inside a context, contexts weighed against each other.
+
+    x_kj is the vector of word j in context k. α is a softmax over the words of a context, of a learned function of the
+    word and its place; β a softmax over contexts of how well they agree with their mean, c_k · M c̄ (HiCE uses a
+    Transformer's self-attention in both places). A and f, a two-layer perceptron, write the vector. At the start α and
+    β are equal, f is zero and A is that of `start`: the network begins as à la carte. Contexts without a word get no
+    weight; if all are empty the vector is zero.   Chapter: 06
+    """
+
+    def __init__(
+        self, start: ALaCarte, *, window: int = 10, hidden: int = 64, dropout: float = 0.2, seed: int = 0
+    ) -> None:
+        super().__init__()
+        if hidden < 1 or window < 1 or not 0 <= dropout < 1:
+            raise ValueError(
+                f"ContextAttention(hidden={hidden}, window={window}, dropout={dropout}): need hidden ≥ 1, "
+                "window ≥ 1 and 0 ≤ dropout < 1"
+            )
+        dim = start.vectors.dim
+        self.vectors = start.vectors
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.read = nn.Linear(dim, hidden)
+            self.score = nn.Parameter(torch.zeros(hidden))
+            self.places = nn.Parameter(torch.zeros(2 * window))
+            self.agree = nn.Parameter(torch.zeros(dim, dim))
+            self.matrix = nn.Parameter(start.matrix.clone())
+            self.correct = nn.Sequential(
+                nn.Linear(dim, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, dim, bias=False)
+            )  # fmt: skip
+            nn.init.zeros_(self.correct[3].weight)  # type: ignore[arg-type]
+        self.register_buffer("table", start.vectors.table, persistent=False)
+
+    def forward(self, contexts: Tensor) -> Tensor:
+        """Contexts [B, K, L] → vectors [B, D]; ValueError if L is not 2·window."""
+        if contexts.ndim != 3 or contexts.shape[-1] != len(self.places):
+            raise ValueError(
+                f"ContextAttention: contexts of shape {tuple(contexts.shape)}; need [B, K, {len(self.places)}], the "
+                "windows of `collect` with the same window"
+            )
+        alpha, beta = self.weights(contexts)
+        means = (alpha[..., None] * self.get_buffer("table")[contexts]).sum(2)  # [B, K, D]
+        word = (beta[..., None] * means).sum(1)
+        vectors: Tensor = word @ self.matrix.T + self.correct(word) * (contexts > 0).any(-1).any(-1)[:, None]
+        return vectors
+
+    def weights(self, contexts: Tensor) -> tuple[Tensor, Tensor]:
+        """Attention over words α [B, K, L] and over contexts β [B, K]; zero on what is empty."""
+        used = contexts > 0
+        x = self.get_buffer("table")[contexts]
+        scores = self.read(x).tanh() @ self.score + self.places
+        alpha = scores.masked_fill(~used, -1e9).softmax(-1) * used  # [B, K, L]
+        means = (alpha[..., None] * x).sum(2)
+        some = used.any(-1)  # [B, K]
+        centre = means.sum(1, keepdim=True) / some.sum(1).clamp(min=1)[:, None, None]
+        beta = ((means @ self.agree) * centre).sum(-1).masked_fill(~some, -1e9).softmax(-1) * some
+        return alpha, beta
+
+
+def fit_attention(
+    model: ContextAttention,
+    train: WordContexts,
+    *,
+    steps: int = 800,
+    tasks: int = 64,
+    max_shots: int = 6,
+    scale: float = 10.0,
+    lr: float = 1e-3,
+    seed: int = 0,
+    progress: bool = True,
+) -> list[float]:
+    """Meta-train over words: each step draws `tasks` words, each with the same 1 … `max_shots` contexts.   Chapter: 06
+
+    The loss asks for the right word among those of the step: cross-entropy of `scale` · cosine(v̂_i, v_j). (With 1 -
+    cosine alone the network learns what all words share, and ranks worse than at the start.) Returns the losses.
+    Raises ValueError for sizes below 1 (`tasks` below 2) or more tasks than words.
+    """
+    if min(steps, max_shots) < 1 or not 2 <= tasks <= len(train) or lr <= 0:
+        raise ValueError(
+            f"fit_attention(steps={steps}, tasks={tasks}, max_shots={max_shots}, lr={lr}): need steps ≥ 1, "
+            f"max_shots ≥ 1, lr > 0 and 2 ≤ tasks ≤ {len(train)}, the number of words"
+        )
+    targets = normalize(train.targets, dim=1)
+    episodes, optimizer = WordEpisodes(train, seed), torch.optim.Adam(model.parameters(), lr=lr)
+    losses = []
+    model.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for step in progress_bar(range(steps), "meta-train over words", show=progress):
+            contexts, rows = episodes.sample(step, tasks=tasks, shots=1 + step % max_shots)
+            cosines = normalize(model(contexts), dim=1) @ targets[rows].T  # [B, B]
+            loss = cross_entropy(scale * cosines, torch.arange(tasks))
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            losses.append(loss.item())
+    model.eval()
+    return losses
