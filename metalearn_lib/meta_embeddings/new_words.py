@@ -137,10 +137,10 @@ class ALaCarte:
     """v = A u: the mean u of a word's context words, mapped as known words' means are to their vectors.   Chapter: 06
 
     A minimises Σ_w ln(1 + c_w) |v_w - A u_w|² over the training words w, occurring c_w times; u_w is the mean over all
-    their occurrences in `token_lists` (Khodak et al., 2018, eq. 3 and §4). `penalty`, relative to the data, keeps the
-    problem solvable. A is a few thousand numbers in closed form: meta-learning by least squares. Vectors of words in
-    `hide` are used neither as target nor as context. Raises ValueError if a training word is to be hidden, or none of
-    them occurs.
+    their occurrences in `token_lists` (Khodak et al., 2018, eq. 3 and §4). `penalty`, a share of the mean eigenvalue,
+    keeps the problem solvable. A is a few thousand numbers in closed form: meta-learning by least squares. Vectors of
+    words in `hide` are used neither as target nor as context. Raises ValueError if a training word is to be hidden, or
+    none of them occurs.
 
     >>> vectors = WordVectors.from_array(["a", "b", "c"], np.array([[1.0, 0], [0, 1], [1, 1]]))
     >>> ALaCarte([["a", "c"], ["b", "c"]], ["a", "b"], vectors, window=1, penalty=1e-6)(torch.tensor([[3]])).shape
@@ -156,7 +156,7 @@ class ALaCarte:
         window: int = 10,
         skip: Sequence[str] = (),
         hide: Sequence[str] = (),
-        penalty: float = 1e-3,
+        penalty: float = 1e-5,
     ) -> None:
         if penalty <= 0:
             raise ValueError(f"ALaCarte(penalty={penalty}): must be > 0, or the fit may have no unique solution")
@@ -176,10 +176,10 @@ class ALaCarte:
         means = counts @ table / np.maximum(np.asarray(counts.sum(1)), 1)  # [W, D]
         weights = np.log1p([counted[word] for word in rows])[:, None]
         targets = vectors.table[vectors.encode(rows)].double().numpy()
-        eye = penalty * len(rows) * float(np.mean(means**2)) * np.eye(vectors.dim)
-        matrix = np.linalg.solve(
-            (means * weights).T @ means + eye * float(np.mean(means**2)), (means * weights).T @ targets
-        )
+        weighted = (means * weights).T  # [D, W]
+        gram = weighted @ means
+        eye = penalty * float(np.trace(gram)) / vectors.dim * np.eye(vectors.dim)
+        matrix = np.linalg.solve(gram + eye, weighted @ targets)
         self.vectors = vectors
         self.matrix = torch.from_numpy(matrix.T).float()  # [D, D]
 
