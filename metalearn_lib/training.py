@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
+from metalearn_lib import checkpoints
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.episodes import EpisodeSampler
 from metalearn_lib.evaluation import Sampler, evaluate
@@ -206,8 +207,6 @@ class _Run:
     settings: dict[str, object]
 
     def save(self, path: Path) -> None:
-        from safetensors.torch import save_file
-
         tensors = {f"model.{k}": v for k, v in self.learner.state_dict().items()}
         tensors |= {f"best.{k}": v for k, v in self.best.items()}
         for number, state in self.optimizer.state_dict()["state"].items():
@@ -216,22 +215,12 @@ class _Run:
         if torch.cuda.is_available():
             tensors["random.cuda"] = torch.cuda.get_rng_state()
         meta = {"settings": json.dumps(self.settings), "history": json.dumps(asdict(self.history))}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            save_file({k: v.contiguous().clone() for k, v in tensors.items()}, temporary, metadata=meta)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        checkpoints.write(path, tensors, meta)
 
     def load(self, path: Path) -> None:
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(path, framework="pt") as file:
-                meta = file.metadata() or {}
-                tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
-        except SafetensorError as error:
+            tensors, meta = checkpoints.read(path)
+        except ValueError as error:
             raise ValueError(f"checkpoint {path.name} cannot be read ({error}); delete it to start again") from error
         found = json.loads(meta.get("settings", "{}"))
         wanted = json.loads(json.dumps(self.settings))

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
 
+from metalearn_lib import checkpoints
 from metalearn_lib.classification.model import Classifier
 
 
 def save(classifier: Classifier, path: Path | str) -> None:
     """Write weights, classes and architecture as safetensors, beside the place first and then renamed.   Chapter: 09"""
-    from safetensors.torch import save_file
-
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        tensors = {k: v.contiguous().clone() for k, v in classifier.state_dict().items()}
-        save_file(tensors, temporary, metadata={k: json.dumps(v) for k, v in _signature(classifier).items()})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    meta = {key: json.dumps(value) for key, value in _signature(classifier).items()}
+    checkpoints.write(Path(path), classifier.state_dict(), meta)
 
 
 def load(classifier: Classifier, path: Path | str, *, part: Literal["all", "encoder"] = "all") -> Classifier:
@@ -34,18 +25,14 @@ def load(classifier: Classifier, path: Path | str, *, part: Literal["all", "enco
     Raises FileNotFoundError, or ValueError that names the difference where the file is no checkpoint or belongs to
     another architecture, other word vectors or (unless only the encoder is asked for) other classes.   Chapter: 09
     """
-    from safetensors import SafetensorError, safe_open
-
     path = Path(path)
     if part not in ("all", "encoder"):
         raise ValueError(f"load(part={part!r}): use 'all' or 'encoder'")
     if not path.is_file():
         raise FileNotFoundError(f"load: there is no checkpoint {path.name!r}; write one with save(classifier, path)")
     try:
-        with safe_open(path, framework="pt") as file:
-            meta = file.metadata() or {}
-            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
-    except SafetensorError as error:
+        tensors, meta = checkpoints.read(path)
+    except ValueError as error:
         raise ValueError(f"load: {path.name} cannot be read ({error}); it may be cut short: save it again") from error
     wanted = _signature(classifier)
     if missing := set(wanted) - set(meta):

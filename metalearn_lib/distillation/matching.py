@@ -6,8 +6,6 @@ Matching: FitNets (Romero et al., 2015). Static students of sentence encoders: M
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
@@ -17,6 +15,7 @@ from metalearn_lib.corpora import Corpus
 from metalearn_lib.distillation.soft_targets import check_pool
 from metalearn_lib.distillation.students import WordAverage
 from metalearn_lib.encoders import Encoder
+from metalearn_lib.encoders.base import OnTop
 from metalearn_lib.training import progress_bar
 
 
@@ -41,22 +40,13 @@ def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return (1 - cosine_similarity(student, teacher, dim=-1)).mean()
 
 
-class Matched(Encoder):
+class Matched(OnTop):
     """A student encoder and a linear map [D'] → [D] with offset into its teacher's space.   Chapter: 08"""
 
     def __init__(self, encoder: Encoder, dim: int) -> None:
-        super().__init__()
-        self.encoder, self.dim = encoder, dim
+        super().__init__(encoder)
+        self.dim = dim
         self.projection = nn.Linear(encoder.dim, dim)
-
-    def inputs(self, pool: Corpus) -> Tensor:
-        return self.encoder.inputs(pool)
-
-    def trimmed(self, prepared: Tensor) -> Tensor:
-        return self.encoder.trimmed(prepared)
-
-    def _prepare(self, texts: Sequence[str]) -> Tensor:
-        return self.encoder.prepare(texts)
 
     def encode(self, prepared: Tensor) -> Tensor:
         vectors: Tensor = nn.functional.normalize(self.projection(self.encoder.encode(prepared)), dim=-1)

@@ -87,7 +87,24 @@ class Identity(Encoder):
         return prepared
 
 
-class Projected(Encoder):
+class OnTop(Encoder):
+    """An encoder that changes the vectors of another: texts are prepared as the other one prepares them."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def inputs(self, pool: Corpus) -> Tensor:
+        return self.encoder.inputs(pool)
+
+    def trimmed(self, prepared: Tensor) -> Tensor:
+        return self.encoder.trimmed(prepared)
+
+    def _prepare(self, texts: Sequence[str]) -> Tensor:
+        return self.encoder.prepare(texts)
+
+
+class Projected(OnTop):
     """A linear map on top of another encoder; where the sizes agree x + D x with D = 0 at the start.   Chapter: 04
 
     The least that can be meta-trained on frozen features: D·D' weights. `dropout` leaves out inputs at random during
@@ -98,8 +115,8 @@ class Projected(Encoder):
     def __init__(
         self, encoder: Encoder, *, dim: int | None = None, dropout: float = 0.0, normalise: bool = False
     ) -> None:
-        super().__init__()
-        self.encoder, self.normalise = encoder, normalise
+        super().__init__(encoder)
+        self.normalise = normalise
         self.dim = encoder.dim if dim is None else dim
         if self.dim < 1 or not 0 <= dropout < 1:
             raise ValueError(f"Projected(dim={dim}, dropout={dropout}): need dim ≥ 1 and 0 ≤ dropout < 1")
@@ -108,15 +125,6 @@ class Projected(Encoder):
         self.residual = self.dim == encoder.dim
         if self.residual:
             nn.init.zeros_(self.map.weight)
-
-    def inputs(self, pool: Corpus) -> Tensor:
-        return self.encoder.inputs(pool)
-
-    def trimmed(self, prepared: Tensor) -> Tensor:
-        return self.encoder.trimmed(prepared)
-
-    def _prepare(self, texts: Sequence[str]) -> Tensor:
-        return self.encoder.prepare(texts)
 
     def encode(self, prepared: Tensor) -> Tensor:
         x = self.dropout(self.encoder.encode(prepared))

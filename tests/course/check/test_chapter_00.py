@@ -18,16 +18,13 @@ from metalearn_lib.course.check import CheckFailed
 from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.folders import root
 from metalearn_lib.course.stored_notebook import StoredNotebook
+from tests.course.check.solutions import solved
 
 NOTEBOOK = StoredNotebook(root() / "notebooks" / "00_start_here.ipynb")
 
 
 def solution(number: str) -> Any:
-    """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
-    names: dict[str, Any] = {"math": math, "np": np}
-    exec(exercise.solution, names)
-    return names[exercise.checks[0]]
+    return solved(NOTEBOOK, number, math=math, np=np)
 
 
 def numbered(labels: Sequence[str]) -> Corpus:

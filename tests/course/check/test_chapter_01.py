@@ -21,16 +21,13 @@ from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.folders import root
 from metalearn_lib.course.stored_notebook import StoredNotebook
 from metalearn_lib.text import Vocabulary
+from tests.course.check.solutions import solved
 
 NOTEBOOK = StoredNotebook(root() / "notebooks" / "01_background.ipynb")
 
 
 def solution(number: str) -> Any:
-    """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
-    names: dict[str, Any] = {"torch": torch, "np": np, "random": random, "Score": Score}
-    exec(exercise.solution, names)
-    return names[exercise.checks[0]]
+    return solved(NOTEBOOK, number, torch=torch, np=np, random=random, Score=Score)
 
 
 class Told:

@@ -17,6 +17,7 @@ from metalearn_lib.course.folders import root
 from metalearn_lib.course.stored_notebook import StoredNotebook
 from metalearn_lib.inner_loop import InnerLoop, Tasks
 from metalearn_lib.meta_optimizers import finite_differences
+from tests.course.check.solutions import solved
 
 NOTEBOOK = StoredNotebook(root() / "notebooks" / "03_maml_and_reptile.ipynb")
 
@@ -30,11 +31,7 @@ def names() -> dict[str, Any]:
 
 
 def solution(number: str) -> Any:
-    """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
-    found = names()
-    exec(exercise.solution, found)
-    return found[exercise.checks[0]]
+    return solved(NOTEBOOK, number, **names())
 
 
 def library_anil(weights: list[Tensor], x: Tensor, y: Tensor, rate: float, steps: int) -> list[Tensor]:

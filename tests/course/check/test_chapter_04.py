@@ -17,6 +17,7 @@ from metalearn_lib.course.folders import root
 from metalearn_lib.course.stored_notebook import StoredNotebook
 from metalearn_lib.learners.metric import pairwise, prototypes
 from metalearn_lib.learners.ridge import ridge_weights
+from tests.course.check.solutions import solved
 
 NOTEBOOK = StoredNotebook(root() / "notebooks" / "04_metric_based.ipynb")
 
@@ -27,11 +28,7 @@ def prototype_logits(support: Tensor, labels: Tensor, query: Tensor, n_way: int)
 
 
 def solution(number: str) -> Any:
-    """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
-    names: dict[str, Any] = {"torch": torch, "Score": Score, "prototype_logits": prototype_logits}
-    exec(exercise.solution, names)
-    return names[exercise.checks[0]]
+    return solved(NOTEBOOK, number, torch=torch, Score=Score, prototype_logits=prototype_logits)
 
 
 def library_ridge(support: Tensor, labels: Tensor, query: Tensor, n_way: int, penalty: float) -> Tensor:

@@ -18,16 +18,13 @@ from metalearn_lib.course.folders import root
 from metalearn_lib.course.stored_notebook import StoredNotebook
 from metalearn_lib.meta_embeddings import average
 from metalearn_lib.text import WordVectors
+from tests.course.check.solutions import solved
 
 NOTEBOOK = StoredNotebook(root() / "notebooks" / "06_meta_embeddings.ipynb")
 
 
 def solution(number: str) -> Any:
-    """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
-    names: dict[str, Any] = {"torch": torch}
-    exec(exercise.solution, names)
-    return names[exercise.checks[0]]
+    return solved(NOTEBOOK, number, torch=torch)
 
 
 def padded(x: Tensor, width: int, *, left: bool = False) -> Tensor:

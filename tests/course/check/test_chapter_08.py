@@ -16,16 +16,13 @@ from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.folders import root
 from metalearn_lib.course.stored_notebook import StoredNotebook
 from metalearn_lib.distillation import distillation_loss, soft_targets
+from tests.course.check.solutions import solved
 
 NOTEBOOK = StoredNotebook(root() / "notebooks" / "08_distillation.ipynb")
 
 
 def solution(number: str) -> Any:
-    """The function in the answer cell of the notebook."""
-    (exercise,) = [e for e in exercises(NOTEBOOK.raw["cells"]) if e.number == number]
-    names: dict[str, Any] = {"torch": torch, "nn": nn, "Score": Score}
-    exec(exercise.solution, names)
-    return names[exercise.checks[0]]
+    return solved(NOTEBOOK, number, torch=torch, nn=nn, Score=Score)
 
 
 def library_entropy(logits: Tensor, temperature: float) -> Tensor:
