@@ -19,7 +19,7 @@ _PEERS = ((FLOOR, "X", "--"), (PALETTE[3], "D", ":"))
 
 @styled
 def figure(measured: Row) -> Figure:
-    """Speed over the fastest peer, growth with tasks and with inner steps, memory: what benchmark_meta_step wrote."""
+    """Speed over the fastest peer, growth with tasks and with inner steps, memory: what `meta_step.measure` wrote."""
     drawn = canvas(10, 7.6, _finding(measured))
     panels = drawn.subplots(2, 2).flatten()
     rows = measured["rows"]
