@@ -51,6 +51,7 @@ doctor: env
 
 benchmark: data
 	@$(BIN)/metalearn benchmark $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.meta_step
 
 clean:
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
         corpora,
         distillation,
         encoders,
-        guards,
         inner_loop,
         language_models,
         learners,
@@ -25,9 +24,15 @@ if TYPE_CHECKING:
         widgets,
     )
     from metalearn_lib.classification import Classifier
-    from metalearn_lib.domains import DomainSampler, RegressionSampler, SinusoidSampler
-    from metalearn_lib.episodes import Episodes, EpisodeSampler
-    from metalearn_lib.evaluation import Comparison, Score, evaluate
+    from metalearn_lib.episodes import (
+        DomainSampler,
+        Episodes,
+        EpisodeSampler,
+        RegressionSampler,
+        SinusoidSampler,
+        guards,
+    )
+    from metalearn_lib.evaluation import evaluate
     from metalearn_lib.learners import (
         ANIL,
         MAML,
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
         DistributionalSignatures,
         FineTuned,
         GloveCentroid,
+        LabelPrototypes,
         Learner,
         LogisticRegression,
         Matching,
@@ -50,115 +56,38 @@ if TYPE_CHECKING:
         mlp,
     )
     from metalearn_lib.meta_embeddings import MetaEmbedding
-    from metalearn_lib.training import History, meta_train
-    from metalearn_lib.transfer import LabelPrototypes
+    from metalearn_lib.optimise import History
+    from metalearn_lib.scores import Comparison, Score
+    from metalearn_lib.training import meta_train
 
 __version__ = "0.1.0"
 
-_MODULES = (
-    "classification",
-    "corpora",
-    "distillation",
-    "encoders",
-    "guards",
-    "inner_loop",
-    "language_models",
-    "learners",
-    "meta_embeddings",
-    "meta_optimizers",
-    "plots",
-    "text",
-    "transfer",
-    "widgets",
-)
+# Public names, by the room in which they live; a room of its own name is a module.
 _HOMES = {
-    "classification": ("Classifier",),
-    "domains": ("DomainSampler", "RegressionSampler", "SinusoidSampler"),
-    "episodes": ("Episodes", "EpisodeSampler"),
-    "evaluation": ("Comparison", "Score", "evaluate"),
-    "meta_embeddings": ("MetaEmbedding",),
-    "training": ("History", "meta_train"),
-    "transfer": ("LabelPrototypes",),
-    "learners": (
-        "ANIL",
-        "MAML",
-        "Blend",
-        "DistributionalSignatures",
-        "FineTuned",
-        "GloveCentroid",
-        "Learner",
-        "LogisticRegression",
-        "Matching",
-        "MetaSGD",
-        "MultiTask",
-        "NearestNeighbour",
-        "Prototypical",
-        "Relation",
-        "Reptile",
-        "Ridge",
-        "TextModel",
-        "TfidfCentroid",
-        "mlp",
-    ),
+    "": "classification corpora distillation encoders inner_loop language_models learners meta_embeddings "
+    "meta_optimizers plots text transfer widgets",
+    "classification": "Classifier",
+    "episodes": "DomainSampler Episodes EpisodeSampler RegressionSampler SinusoidSampler",
+    "evaluation": "evaluate",
+    "learners": "ANIL MAML Blend DistributionalSignatures FineTuned GloveCentroid LabelPrototypes Learner "
+    "LogisticRegression Matching MetaSGD MultiTask NearestNeighbour Prototypical Relation Reptile Ridge TextModel "
+    "TfidfCentroid mlp",
+    "meta_embeddings": "MetaEmbedding",
+    "optimise": "History",
+    "scores": "Comparison Score",
+    "training": "meta_train",
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
-
-__all__ = [
-    "ANIL",
-    "MAML",
-    "Blend",
-    "Classifier",
-    "Comparison",
-    "DistributionalSignatures",
-    "DomainSampler",
-    "EpisodeSampler",
-    "Episodes",
-    "FineTuned",
-    "GloveCentroid",
-    "History",
-    "LabelPrototypes",
-    "Learner",
-    "LogisticRegression",
-    "Matching",
-    "MetaEmbedding",
-    "MetaSGD",
-    "MultiTask",
-    "NearestNeighbour",
-    "Prototypical",
-    "RegressionSampler",
-    "Relation",
-    "Reptile",
-    "Ridge",
-    "Score",
-    "SinusoidSampler",
-    "TextModel",
-    "TfidfCentroid",
-    "classification",
-    "corpora",
-    "distillation",
-    "encoders",
-    "evaluate",
-    "guards",
-    "inner_loop",
-    "language_models",
-    "learners",
-    "meta_embeddings",
-    "meta_optimizers",
-    "meta_train",
-    "mlp",
-    "plots",
-    "text",
-    "transfer",
-    "widgets",
-]
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()} | {"guards": "episodes"}
+__all__ = [*_HOME_OF]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"{__name__}.{name}")
-    if name in _HOME_OF:
-        return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOME_OF[name]
+    if not home or name == "guards":
+        return import_module(".".join(filter(None, (__name__, home, name))))
+    return getattr(import_module(f"{__name__}.{home}"), name)
 
 
 def __dir__() -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from metalearn_lib.plots.style import picture, show
+from metalearn_lib.progress import headless
 
 if TYPE_CHECKING:
     from ipywidgets import ValueWidget
@@ -35,13 +35,6 @@ def explore(function: Callable[..., Figure], /, *, defaults: Mapping[str, Any] |
         show(figure)
     else:
         _live(function, controls, values, figure)
-
-
-def headless() -> bool:
-    """Whether nobody is there to slide: METALEARN_HEADLESS is set, or this is no notebook kernel."""
-    from IPython.core.getipython import get_ipython
-
-    return os.environ.get("METALEARN_HEADLESS", "0") not in ("", "0") or not hasattr(get_ipython(), "kernel")
 
 
 def starting_values(controls: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from metalearn_lib.classification import Classifier, accuracy, fit, load, save, 
 from metalearn_lib.classification.fitting import _batches
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Convolutional, Encoder, Identity, SelfAttention
-from metalearn_lib.training import TrainingDiverged
+from metalearn_lib.errors import TrainingDiverged
 
 WORDS = ["cat", "dog", "sun", "rain", "the", "is", "a", "big"]
 

@@ -15,9 +15,9 @@ from matplotlib.text import Text
 from metalearn_lib import plots
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.episodes import Episodes, EpisodeSampler
-from metalearn_lib.evaluation import Score
 from metalearn_lib.plots.course_map import CHAPTERS
 from metalearn_lib.plots.style import FLOOR, SETTINGS, png, title_of, wrap
+from metalearn_lib.scores import Score
 
 LONG = "a prototypical network with a convolutional encoder, meta-trained for 800 steps"
 

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 from torch import nn
 
-from metalearn_lib import checkpoints
+from metalearn_lib import files
 from metalearn_lib.classification.model import Classifier
 
 
 def save(classifier: Classifier, path: Path | str) -> None:
     """Write weights, classes and architecture as safetensors, beside the place first and then renamed.   Chapter: 09"""
     meta = {key: json.dumps(value) for key, value in _signature(classifier).items()}
-    checkpoints.write(Path(path), classifier.state_dict(), meta)
+    files.write_tensors(Path(path), classifier.state_dict(), meta)
 
 
 def load(classifier: Classifier, path: Path | str, *, part: Literal["all", "encoder"] = "all") -> Classifier:
@@ -31,7 +31,7 @@ def load(classifier: Classifier, path: Path | str, *, part: Literal["all", "enco
     if not path.is_file():
         raise FileNotFoundError(f"load: there is no checkpoint {path.name!r}; write one with save(classifier, path)")
     try:
-        tensors, meta = checkpoints.read(path)
+        tensors, meta = files.read_tensors(path)
     except ValueError as error:
         raise ValueError(f"load: {path.name} cannot be read ({error}); it may be cut short: save it again") from error
     wanted = _signature(classifier)

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from metalearn_lib.classification.model import Classifier, accuracy, lengths, targets
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.training import History, TrainingDiverged, progress_bar
+from metalearn_lib.errors import TrainingDiverged
+from metalearn_lib.optimise import History
+from metalearn_lib.progress import progress_bar
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Groups = Sequence[Mapping[str, Any]]

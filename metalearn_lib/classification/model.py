@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Encoder
-from metalearn_lib.evaluation import Score
+from metalearn_lib.scores import Score
 
 
 class Classifier(nn.Module):
@@ -81,14 +81,7 @@ def targets(corpus: Corpus, classes: Sequence[str]) -> Tensor:
 
     Chapter: 09
     """
-    place = {label: number for number, label in enumerate(classes)}
-    if unknown := [label for label in corpus.classes if label not in place]:
-        raise ValueError(
-            f"targets: {corpus.name!r} has the label {unknown[0]!r}, which is none of the {len(place)} classes "
-            f"({', '.join(list(classes)[:6])}{', …' if len(place) > 6 else ''}); leave it out with corpus.only(…), "
-            "or train a head for these labels"
-        )
-    return torch.tensor([place[label] for label in corpus.labels], dtype=torch.long)
+    return torch.tensor(corpus.label_numbers(classes), dtype=torch.long)
 
 
 def accuracy(

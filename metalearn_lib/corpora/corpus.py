@@ -16,9 +16,7 @@ _Item = TypeVar("_Item")
 _PER_TEXT = ("texts", "labels", "domains", "ratings", "annotations", "official")
 
 
-@dataclass(
-    frozen=True, eq=False
-)  # compared by identity: encoders keep what they prepared for a Corpus object
+@dataclass(frozen=True, eq=False)  # compared by identity: encoders keep what they prepared for a Corpus object
 class Corpus:
     """Texts with one label each, and what else is known of them; every per-text field has the same length.
 
@@ -45,9 +43,7 @@ class Corpus:
         for name in _PER_TEXT:
             values = getattr(self, name)
             if isinstance(values, str):
-                raise CorpusError(
-                    f"Corpus {self.name!r}: {name} is one string; give a list with one item per text"
-                )
+                raise CorpusError(f"Corpus {self.name!r}: {name} is one string; give a list with one item per text")
             if values is not None and len(values) != len(self.texts):
                 raise CorpusError(
                     f"Corpus {self.name!r}: {len(values)} {name} for {len(self.texts)} texts; give one a text"
@@ -72,13 +68,25 @@ class Corpus:
         counted = Counter(self.labels)
         return {label: counted[label] for label in sorted(counted)}
 
+    def label_numbers(self, classes: Sequence[str]) -> list[int]:
+        """The place of each text's label in `classes`; `CorpusError` for a label that is not there.
+
+        >>> Corpus("pets", ["purr", "woof"], ["cat", "dog"]).label_numbers(["dog", "cat"])
+        [1, 0]
+        """
+        place = {label: number for number, label in enumerate(classes)}
+        if unknown := [label for label in self.classes if label not in place]:
+            raise CorpusError(
+                f"{self.name!r} has the label {unknown[0]!r}, which is none of the {len(place)} classes "
+                f"({_some(list(classes), 6)}); leave it out with corpus.only(…), or train a head for these labels"
+            )
+        return [place[label] for label in self.labels]
+
     def subset(self, indices: Iterable[int], name: str | None = None) -> Corpus:
         """The texts at `indices` (0 … len-1), in that order; `CorpusError` for an index outside."""
         chosen = [int(index) for index in indices]
         if (outside := next((i for i in chosen if not 0 <= i < len(self)), None)) is not None:
-            raise CorpusError(
-                f"subset: index {outside} is outside {self.name!r}, which has {len(self)} texts"
-            )
+            raise CorpusError(f"subset: index {outside} is outside {self.name!r}, which has {len(self)} texts")
         changes: dict[str, Any] = {
             key: _pick(values, chosen) for key in _PER_TEXT if (values := getattr(self, key)) is not None
         }
@@ -164,9 +172,7 @@ class Corpus:
             self.name, self.classes, self.published, self.split_sizes,
             split=split, seed=seed, sizes=sizes, fractions=fractions, labels=labels, prefix=prefix,
         )  # fmt: skip
-        train, valid, test = (
-            self.only(parts[part], f"{self.name}/{part}") for part in ("train", "valid", "test")
-        )
+        train, valid, test = (self.only(parts[part], f"{self.name}/{part}") for part in ("train", "valid", "test"))
         return train, valid, test
 
     def split_domains(
@@ -209,9 +215,7 @@ class Corpus:
     def _known(self, wanted: Iterable[str] | None, present: Sequence[str], what: str) -> set[str]:
         names = set([wanted] if isinstance(wanted, str) else wanted or ())
         if missing := sorted(names.difference(present)):
-            raise CorpusError(
-                f"{self.name!r} has no {what} {_some(missing)}; it has {_some(sorted(set(present)))}"
-            )
+            raise CorpusError(f"{self.name!r} has no {what} {_some(missing)}; it has {_some(sorted(set(present)))}")
         return names
 
     def _domains(self) -> Sequence[str]:

@@ -192,6 +192,4 @@ def _workplace(target: Path) -> Iterator[Path]:
                 f"the disk is full: {target} was not written; free some space, "
                 "or set METALEARN_DATA to a folder on another disk"
             ) from error
-        raise CorpusError(
-            f"cannot write {target}: {error}; set METALEARN_DATA to a folder you may write"
-        ) from error
+        raise CorpusError(f"cannot write {target}: {error}; set METALEARN_DATA to a folder you may write") from error

@@ -18,9 +18,7 @@ from .corpus import Corpus
 _DELIMITERS = (",", "\t", ";", "|")
 _MISSING = {"", "nan"}  # what tables write where a label is missing
 _MOST_ROWS = 5
-_Row = tuple[
-    int, Mapping[str, Any]
-]  # the row's number as an editor counts lines of data, and its cells by column
+_Row = tuple[int, Mapping[str, Any]]  # the row's number as an editor counts lines of data, and its cells by column
 
 
 def from_csv(
@@ -91,9 +89,7 @@ def _decoded(path: Path, encoding: str | None) -> str:
     try:
         table = raw.decode(encoding or "utf-8-sig")
     except LookupError:
-        raise CorpusError(
-            f"{path}: no encoding is called {encoding!r}; try 'latin-1', 'cp1252' or 'utf-16'"
-        ) from None
+        raise CorpusError(f"{path}: no encoding is called {encoding!r}; try 'latin-1', 'cp1252' or 'utf-16'") from None
     except UnicodeDecodeError as error:
         likely = "'utf-16'" if wide else "'cp1252' (Windows) or 'latin-1'"
         raise CorpusError(
@@ -101,9 +97,7 @@ def _decoded(path: Path, encoding: str | None) -> str:
             f"say what it is, for example encoding={likely}"
         ) from None
     if "\0" in table:
-        raise CorpusError(
-            f"{path} holds zero bytes, so it is not {encoding or 'UTF-8'} text; try encoding='utf-16'"
-        )
+        raise CorpusError(f"{path} holds zero bytes, so it is not {encoding or 'UTF-8'} text; try encoding='utf-16'")
     return table.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -177,19 +171,13 @@ def _corpus(
     if drop_empty:
         rows = [(line, row) for line, row in rows if (row[text] or "").strip()]
     bad = [line for line, row in rows if not (row[text] or "").strip()]
-    _refuse(
-        path, bad, f"column {text!r} is empty", "fill in the texts, or leave them out with drop_empty=True"
-    )
+    _refuse(path, bad, f"column {text!r} is empty", "fill in the texts, or leave them out with drop_empty=True")
     labels = [_label(row[label]) for _, row in rows]
     bad = [line for (line, _), value in zip(rows, labels, strict=True) if value is None]
-    _refuse(
-        path, bad, f"column {label!r} holds no usable label", "give every text a string or a whole number"
-    )
+    _refuse(path, bad, f"column {label!r} holds no usable label", "give every text a string or a whole number")
     if len(set(labels)) < 2:
         raise CorpusError(
-            f"{path}: all {len(rows)} texts have the label {labels[0]!r}"
-            if rows
-            else f"{path}: no text is left"
+            f"{path}: all {len(rows)} texts have the label {labels[0]!r}" if rows else f"{path}: no text is left"
         )
     return Corpus(
         name=name or path.stem,

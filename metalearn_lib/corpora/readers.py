@@ -70,9 +70,7 @@ def _tales(entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
         "texts": [tale[2] for tale in tales] + [text for _, text in excerpts],
         "labels": [tale[0] for tale in tales] + [label for label, _ in excerpts],
         "domains": ["grimm"] * len(tales) + ["excerpts"] * len(excerpts),
-        "annotations": [
-            {"title": t[1], "atu_number": t[3].removesuffix(".0"), "atu_type": t[4]} for t in tales
-        ]
+        "annotations": [{"title": t[1], "atu_number": t[3].removesuffix(".0"), "atu_type": t[4]} for t in tales]
         + [{} for _ in excerpts],
     }
 

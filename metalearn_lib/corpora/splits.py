@@ -30,9 +30,7 @@ def class_split(
     drawn = seed is not None or sizes is not None or fractions is not None
     ways = [split is not None, drawn, labels is not None, prefix is not None]
     if sum(ways) > 1:
-        raise CorpusError(
-            f"split_classes of {name!r}: give one of split, seed/sizes/fractions, labels, prefix"
-        )
+        raise CorpusError(f"split_classes of {name!r}: give one of split, seed/sizes/fractions, labels, prefix")
     if sizes is not None and fractions is not None:
         raise CorpusError(f"split_classes of {name!r}: give sizes or fractions, not both")
     if labels is not None:
@@ -116,9 +114,7 @@ def _drawn(
     if sizes is None:
         shares = list(fractions) if fractions is not None else list(_FRACTIONS)
         if len(shares) != 3 or min(shares) <= 0 or sum(shares) > 1 + 1e-6:
-            raise CorpusError(
-                f"split_classes of {name!r}: fractions={shares}; give three positive ones, sum ≤ 1"
-            )
+            raise CorpusError(f"split_classes of {name!r}: fractions={shares}; give three positive ones, sum ≤ 1")
         valid, test = (max(1, round(share * n)) for share in shares[1:])
         whole = abs(sum(shares) - 1) <= 1e-6
         sizes = [n - valid - test if whole else round(shares[0] * n), valid, test]
@@ -141,12 +137,8 @@ def _checked(name: str, parts: Split) -> Split:
     seen: dict[str, str] = {}
     for part, labels in parts.items():
         if not labels:
-            raise CorpusError(
-                f"split_classes of {name!r}: no class is left for {part!r}; choose another split"
-            )
+            raise CorpusError(f"split_classes of {name!r}: no class is left for {part!r}; choose another split")
         for label in labels:
             if seen.setdefault(label, part) != part:
-                raise CorpusError(
-                    f"split_classes of {name!r}: class {label!r} is in {seen[label]!r} and {part!r}"
-                )
+                raise CorpusError(f"split_classes of {name!r}: class {label!r} is in {seen[label]!r} and {part!r}")
     return parts

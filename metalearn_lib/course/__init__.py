@@ -12,10 +12,11 @@ from .claims import ClaimFailed, claim
 from .study.quiz import quiz
 
 if TYPE_CHECKING:
+    from .exercises import checks as check
     from .profile import Profile, setup
     from .study import progress
 
-__all__ = ["ClaimFailed", "Profile", "claim", "progress", "quiz", "setup"]
+__all__ = ["ClaimFailed", "Profile", "check", "claim", "progress", "quiz", "setup"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +24,8 @@ def __getattr__(name: str) -> Any:
         from . import profile
 
         return getattr(profile, name)
+    if name == "check":
+        return import_module(f"{__name__}.exercises.checks")
     if name == "progress":
         return import_module(f"{__name__}.study.progress")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .folders import notebooks_folder
+from metalearn_lib.files import notebooks_folder
 
 
 def steps() -> list[tuple[str, list[str]]]:
@@ -13,6 +13,8 @@ def steps() -> list[tuple[str, list[str]]]:
     pytest = [*python, "pytest", "-q", "-n", "2"]
     return [
         ("lint", [*python, "ruff", "check", "."]),
+        ("format", [*python, "ruff", "format", "--check", "."]),
+        ("layers", [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()"]),
         ("types", [*python, "mypy"]),
         ("unit tests and notebook checks", pytest),
         # --nbval-current-env: this Python, not whatever "python3" is registered as on this machine

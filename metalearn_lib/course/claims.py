@@ -38,9 +38,7 @@ def claim(text: str, condition: Any, *evidence: Any) -> None:
     lines = [f"claim failed: {text}", f"  condition: {condition!r}"]
     lines += [f"  evidence: {value!r}" for value in evidence]
     if nan:
-        lines.append(
-            "  a number is NaN: nothing can be claimed from it; look for an empty mean or a diverged loss"
-        )
+        lines.append("  a number is NaN: nothing can be claimed from it; look for an empty mean or a diverged loss")
     raise ClaimFailed("\n".join(lines))
 
 

@@ -12,12 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from . import checks, doctor, report
+from metalearn_lib.course.running.worker import KERNEL_ENVIRONMENT
+from metalearn_lib.files import root
+
+from . import checks, doctor
 from .book.build import book
-from .chapters import UsageError, choose_parameters, find, parse_parameters
 from .classroom import commands as classroom
-from .folders import KERNEL_ENVIRONMENT, root
-from .runner import Busy, Interrupted, Run
+from .running import report
+from .running.chapters import UsageError, choose_parameters, find, parse_parameters
+from .running.runner import Busy, Interrupted, Run
 from .study import commands as study
 
 app = typer.Typer(
@@ -30,9 +33,7 @@ _WIDTH = None if sys.stdout.isatty() else 150  # a log has no width of its own
 console = Console(width=_WIDTH)
 errors = Console(stderr=True)
 
-Chapters = Annotated[
-    list[str] | None, typer.Argument(help="Which chapters: 4, 04, 04_metric_based; all without one.")
-]
+Chapters = Annotated[list[str] | None, typer.Argument(help="Which chapters: 4, 04, 04_metric_based; all without one.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Which corpora; without one, those of the chapters.")]
 
 
@@ -44,22 +45,14 @@ def _stop(message: object, code: int) -> NoReturn:
 @app.command()
 def run(
     chapters: Chapters = None,
-    profile: Annotated[
-        str | None, typer.Option(help="quick (default) or full, the size of the papers.")
-    ] = None,
+    profile: Annotated[str | None, typer.Option(help="quick (default) or full, the size of the papers.")] = None,
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every chapter; 0 by default.")] = None,
-    param: Annotated[
-        list[str] | None, typer.Option(help="name=value: another parameter of the chapters.")
-    ] = None,
+    param: Annotated[list[str] | None, typer.Option(help="name=value: another parameter of the chapters.")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Chapters executed at once.")] = 1,
-    out: Annotated[
-        Path | None, typer.Option(help="Where executed chapters and report.json go; build/.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Where executed chapters and report.json go; build/.")] = None,
     cell_timeout: Annotated[int, typer.Option(min=0, help="Seconds a cell may take; 0: no limit.")] = 600,
-    keep_going: Annotated[
-        bool, typer.Option("--keep-going", help="Go on after a chapter that failed.")
-    ] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a chapter that failed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Execute what has not changed, too.")] = False,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="For authors: refresh the outputs in notebooks/.")
@@ -71,9 +64,7 @@ def run(
         _check_choice("profile", profile, ("quick", "full"))
         _check_choice("device", device, ("auto", "cpu", "cuda"))
         picked = find(chapters or [])
-        given = {name: value for name, value in options.items() if value is not None} | parse_parameters(
-            param or []
-        )
+        given = {name: value for name, value in options.items() if value is not None} | parse_parameters(param or [])
         if in_place and given:
             raise UsageError(f"--in-place executes with the defaults; leave out {', '.join(given)}")
         chosen = choose_parameters(picked, given, named=bool(chapters))
@@ -140,7 +131,7 @@ app.command()(book)
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def benchmark(context: typer.Context) -> None:
     """Learners x corpora beside the published figures; writes data/results/ (options are the benchmark's own)."""
-    raise typer.Exit(_call([sys.executable, "-m", "metalearn_lib.course.benchmark", *context.args]))
+    raise typer.Exit(_call([sys.executable, "-m", "metalearn_lib.choosing", *context.args]))
 
 
 @app.command()

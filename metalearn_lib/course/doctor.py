@@ -14,8 +14,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from .chapters import versions
-from .folders import root
+from metalearn_lib.files import root
+
+from .running.chapters import versions
 
 MEMORY_GB, DISK_GB = 3.0, 1.0  # what a chapter may hold; what its caches and results may take
 REINSTALL = "pip install --constraint constraints.txt --editable '.[dev]'"
@@ -46,9 +47,7 @@ def examine() -> Iterator[Finding]:
 def _python() -> Finding:
     found = f"{sys.version.split()[0]} in {sys.prefix}"
     too_old = sys.version_info < (3, 11)
-    return Finding(
-        "Python", found, "install Python 3.11 or newer, then: make PYTHON=python3.12 run" if too_old else ""
-    )
+    return Finding("Python", found, "install Python 3.11 or newer, then: make PYTHON=python3.12 run" if too_old else "")
 
 
 def _packages() -> Finding:
@@ -63,9 +62,7 @@ def _packages() -> Finding:
     ]
     if missing or other:
         said = [f"missing: {', '.join(missing)}"] if missing else []
-        said += (
-            [f"other than tested: {', '.join(other[:5])}{' …' if len(other) > 5 else ''}"] if other else []
-        )
+        said += [f"other than tested: {', '.join(other[:5])}{' …' if len(other) > 5 else ''}"] if other else []
         return Finding("packages", "; ".join(said), REINSTALL)
     return Finding("packages", f"{len(tested)} as in constraints.txt")
 
@@ -80,11 +77,7 @@ def _torch() -> Finding:
     import torch
 
     torch.ones(2, 2) @ torch.ones(2, 2)
-    device = (
-        torch.cuda.get_device_name()
-        if torch.cuda.is_available()
-        else f"CPU, {torch.get_num_threads()} threads"
-    )
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
     return Finding("torch", f"{torch.__version__} on {device}")
 
 
@@ -112,13 +105,9 @@ def _data() -> Finding:
 def _memory() -> Finding:
     import psutil
 
-    free, total = (
-        value / 2**30 for value in (psutil.virtual_memory().available, psutil.virtual_memory().total)
-    )
+    free, total = (value / 2**30 for value in (psutil.virtual_memory().available, psutil.virtual_memory().total))
     found = f"{free:.1f} GB free of {total:.1f} GB"
-    return Finding(
-        "memory", found, "" if free >= MEMORY_GB else "close other programs, then: metalearn run --jobs 1"
-    )
+    return Finding("memory", found, "" if free >= MEMORY_GB else "close other programs, then: metalearn run --jobs 1")
 
 
 def _disk() -> Finding:
@@ -128,19 +117,13 @@ def _disk() -> Finding:
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free / 2**30
-    mend = (
-        "" if free >= DISK_GB else "make room, or choose another place: export METALEARN_DATA=/path/with/room"
-    )
+    mend = "" if free >= DISK_GB else "make room, or choose another place: export METALEARN_DATA=/path/with/room"
     return Finding("disk", f"{free:.1f} GB free at {place}", mend)
 
 
 def _jupyter() -> Finding:
     extension = Path("share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager/package.json")
-    have = [
-        f"{name} {versions()[name]}"
-        for name in ("jupyterlab", "ipywidgets", "ipykernel")
-        if name in versions()
-    ]
+    have = [f"{name} {versions()[name]}" for name in ("jupyterlab", "ipywidgets", "ipykernel") if name in versions()]
     if len(have) < 3:
         return Finding("JupyterLab", f"only {', '.join(have) or 'nothing'}", REINSTALL)
     if not any((Path(prefix) / extension).exists() for prefix in (sys.prefix, sys.base_prefix)):

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from .folders import results_folder
+from metalearn_lib.files import results_folder
 
 T = TypeVar("T")
 PROFILES = ("quick", "full")
@@ -103,4 +103,3 @@ def _quiet() -> None:
     for name in ("transformers", "huggingface_hub", "gensim", "matplotlib.font_manager"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", message=".*IProgress not found.*")
-

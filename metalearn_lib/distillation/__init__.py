@@ -9,7 +9,6 @@ from metalearn_lib.distillation.matching import Matched, hidden_loss, match, sol
 from metalearn_lib.distillation.meta import MetaHistory, meta_distil, quiz_loss
 from metalearn_lib.distillation.self_training import pseudo_labelled, self_train
 from metalearn_lib.distillation.soft_targets import distil, distillation_loss, soft_targets, without_labels
-from metalearn_lib.distillation.students import WordAverage, common_words
 from metalearn_lib.distillation.teachers import Ensemble, Teacher, TfidfTeacher, align, linear_teacher
 
 __all__ = [
@@ -19,9 +18,7 @@ __all__ = [
     "MetaHistory",
     "Teacher",
     "TfidfTeacher",
-    "WordAverage",
     "align",
-    "common_words",
     "costs",
     "distil",
     "distillation_loss",

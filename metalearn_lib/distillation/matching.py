@@ -13,10 +13,9 @@ from torch.nn.functional import cosine_similarity
 from metalearn_lib import text
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.distillation.soft_targets import check_pool
-from metalearn_lib.distillation.students import WordAverage
-from metalearn_lib.encoders import Encoder
+from metalearn_lib.encoders import Encoder, WordAverage
 from metalearn_lib.encoders.base import OnTop
-from metalearn_lib.training import progress_bar
+from metalearn_lib.progress import progress_bar
 
 
 def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:

@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from metalearn_lib.classification import Classifier, targets
+from metalearn_lib.classification import Classifier
+from metalearn_lib.classification.model import targets
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.distillation.soft_targets import check_pool, check_temperature, distillation_loss
-from metalearn_lib.training import TrainingDiverged, progress_bar
+from metalearn_lib.errors import TrainingDiverged
+from metalearn_lib.progress import progress_bar
 
 
 @dataclass

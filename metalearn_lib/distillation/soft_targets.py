@@ -16,7 +16,7 @@ from torch.nn.functional import kl_div
 from metalearn_lib.classification import Classifier, fit
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.distillation.teachers import Teacher, align
-from metalearn_lib.training import History
+from metalearn_lib.optimise import History
 
 HIDDEN = "?"  # the label of a text whose label nobody may see
 

@@ -42,7 +42,7 @@ class EncodingCache:
         progress: bool = False,
     ) -> Tensor:
         """Vectors [n, dim] of the texts, in their order."""
-        from metalearn_lib.training import progress_bar
+        from metalearn_lib.progress import progress_bar
 
         keys = [hashlib.sha256(t.encode()).digest() for t in texts]
         self._read_new(dim)

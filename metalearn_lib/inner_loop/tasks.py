@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
-from metalearn_lib.training import TrainingDiverged
+from metalearn_lib.errors import InnerLoopDiverged
 
 Weights = dict[str, Tensor]
 Rates = float | Mapping[str, Tensor]  # one inner rate, or one for each parameter (elementwise, or a single number)
@@ -26,10 +26,6 @@ class Tasks(NamedTuple):
     def one(self, task: int) -> Tasks:
         """A batch that holds only this task."""
         return Tasks(*(part[task : task + 1] for part in self))
-
-
-class InnerLoopDiverged(TrainingDiverged):
-    """The support loss became NaN or infinite while adapting."""
 
 
 def task_losses(outputs: Tensor, targets: Tensor) -> Tensor:

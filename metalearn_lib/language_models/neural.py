@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metalearn_lib.language_models.scoring import NEVER_PREDICTED, Sentence, check
+from metalearn_lib.progress import progress_bar
 from metalearn_lib.text import BEGIN, END, Vocabulary
-from metalearn_lib.training import progress_bar
 
 KINDS = ("rnn", "lstm", "transformer")
 _IGNORED = -100

@@ -10,6 +10,7 @@ from metalearn_lib.learners.baselines import (
     TfidfCentroid,
 )
 from metalearn_lib.learners.blend import Blend
+from metalearn_lib.learners.label_prototypes import LabelPrototypes, readable
 from metalearn_lib.learners.maml import ANIL, MAML, GradientLearner, MetaSGD
 from metalearn_lib.learners.matching import Matching
 from metalearn_lib.learners.metric import Distance, pairwise, prototypes
@@ -31,6 +32,7 @@ __all__ = [
     "FineTuned",
     "GloveCentroid",
     "GradientLearner",
+    "LabelPrototypes",
     "Learner",
     "LogisticRegression",
     "Matching",
@@ -48,5 +50,6 @@ __all__ = [
     "mlp",
     "pairwise",
     "prototypes",
+    "readable",
     "ridge_weights",
 ]

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from metalearn_lib.episodes import Episodes
-from metalearn_lib.inner_loop import InnerLoop, InnerLoopDiverged, Rates, Tasks
+from metalearn_lib.errors import InnerLoopDiverged
+from metalearn_lib.inner_loop import InnerLoop, Rates, Tasks
 from metalearn_lib.inner_loop.choice import EngineName
 from metalearn_lib.learners.base import Learner
 from metalearn_lib.learners.text_model import inputs_of

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from metalearn_lib.meta_embeddings.new_words import ALaCarte, WordContexts
-from metalearn_lib.training import progress_bar
+from metalearn_lib.progress import progress_bar
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from torch.nn.functional import normalize
 
 from metalearn_lib.corpora import CorpusError
 from metalearn_lib.corpora.fetch import paths
-from metalearn_lib.evaluation import Score
 from metalearn_lib.meta_embeddings.similarity import spearman
+from metalearn_lib.scores import Score
 from metalearn_lib.text import WordVectors
 
 SLOT = "___"

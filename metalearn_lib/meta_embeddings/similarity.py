@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch.nn.functional import normalize
 
-from metalearn_lib.evaluation import Comparison, Score
+from metalearn_lib.scores import Comparison, Score
 from metalearn_lib.text import WordVectors
 
 if TYPE_CHECKING:

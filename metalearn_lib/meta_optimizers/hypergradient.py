@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metalearn_lib.training import TrainingDiverged
+from metalearn_lib.errors import TrainingDiverged
 
 Groups = Iterable[Tensor] | Iterable[dict[str, Any]]
 

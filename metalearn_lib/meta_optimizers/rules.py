@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from metalearn_lib.inner_loop import InnerLoopDiverged
+from metalearn_lib.errors import InnerLoopDiverged
 from metalearn_lib.meta_optimizers.problems import Problems
-from metalearn_lib.training import progress_bar
+from metalearn_lib.progress import progress_bar
 
 State = tuple[Tensor, ...]
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from metalearn_lib.episodes import Episodes
-from metalearn_lib.inner_loop import InnerLoopDiverged, Weights, forward_each, task_losses
+from metalearn_lib.errors import InnerLoopDiverged
+from metalearn_lib.inner_loop import Weights, forward_each, task_losses
 from metalearn_lib.learners.base import Learner
 from metalearn_lib.learners.text_model import inputs_of
 

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from metalearn_lib.plots.style import FLOOR, LINES, MARKERS, PALETTE, canvas, styled, wrap
 
 if TYPE_CHECKING:
-    from metalearn_lib.evaluation import Score
+    from metalearn_lib.scores import Score
 
 # Behind a number, so that no line runs through it.
 BACKING = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}

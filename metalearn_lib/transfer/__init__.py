@@ -2,18 +2,14 @@
 
 Parameters, features or structure are carried over (`carry_over`); layers wake one by one, each at its own rate
 (`gradual`, `discriminative`); a measure tells beforehand whether it will help (`h_score`, `leep`,
-`proxy_a_distance`); and class names alone give a classifier (`LabelPrototypes`).
+`proxy_a_distance`). Class names as first examples: `learners.LabelPrototypes`.
 """
 
 from metalearn_lib.transfer.carry import carry_over
-from metalearn_lib.transfer.language_model import LanguageModelEncoder
 from metalearn_lib.transfer.measures import h_score, leep, proxy_a_distance
 from metalearn_lib.transfer.rates import discriminative, gradual, layer_groups, slanted_triangular
-from metalearn_lib.transfer.zero_shot import LabelPrototypes, readable
 
 __all__ = [
-    "LabelPrototypes",
-    "LanguageModelEncoder",
     "carry_over",
     "discriminative",
     "gradual",
@@ -21,6 +17,5 @@ __all__ = [
     "layer_groups",
     "leep",
     "proxy_a_distance",
-    "readable",
     "slanted_triangular",
 ]

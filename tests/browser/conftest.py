@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from metalearn_lib.course.folders import root
+from metalearn_lib.files import root
 
 SCREENSHOTS = root() / "build" / "screenshots"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from metalearn_lib.course.book import build as book
-from metalearn_lib.course.folders import notebooks_folder, root
+from metalearn_lib.files import notebooks_folder, root
 
 CHAPTERS = sorted(path.stem for path in notebooks_folder().glob("*.ipynb"))
 WHITE = "rgb(255, 255, 255)"

@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
-from metalearn_lib.course.chapters import Chapter, chapters
 from metalearn_lib.course.classroom import needed
 from metalearn_lib.course.exercises.cells import Exercise, exercises
-from metalearn_lib.course.folders import root
+from metalearn_lib.course.running.chapters import Chapter, chapters
 from metalearn_lib.course.study.quiz import load
+from metalearn_lib.files import root
 
 TOKEN = "only-for-this-test"
 STARTS, RUNS, REDRAWS = 120_000, 480_000, 90_000  # milliseconds, on a busy machine

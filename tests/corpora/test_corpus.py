@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metalearn_lib import guards
 from metalearn_lib.corpora import Corpus, CorpusError, read_label_lists
+from metalearn_lib.episodes import guards
 
 NAMES = st.text("abcxyz.é ", min_size=1, max_size=6)
 
@@ -48,14 +48,10 @@ def test_class_splits_have_the_sizes_asked_for(corpus, data):
 @given(corpora_with_classes(), st.integers(0, 1000))
 def test_a_split_does_not_depend_on_the_order_of_the_texts(corpus, seed):
     turned = corpus.subset(reversed(range(len(corpus))))
-    assert [p.classes for p in turned.split_classes(seed=seed)] == [
-        p.classes for p in corpus.split_classes(seed=seed)
-    ]
+    assert [p.classes for p in turned.split_classes(seed=seed)] == [p.classes for p in corpus.split_classes(seed=seed)]
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xyz")), max_size=60), st.integers(0, 99)
-)
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("xyz")), max_size=60), st.integers(0, 99))
 def test_text_splits_are_disjoint_and_complete_even_with_copies(rows, seed):
     corpus = Corpus("drawn", [text for text, _ in rows], [label for _, label in rows])
     parts = corpus.split_texts([0.5, 0.25, 0.25], seed=seed)

@@ -145,9 +145,7 @@ def test_a_wrong_download_never_replaces_a_file(toy, cache):
     toy.path.parent.mkdir(parents=True)
     toy.path.write_bytes(b"what was there")
     toy.content = GOOD + b"!"
-    with pytest.raises(
-        CorpusError, match=rf"(?s)example.org.*arrived.*expected {HASH}.*nothing was replaced"
-    ):
+    with pytest.raises(CorpusError, match=rf"(?s)example.org.*arrived.*expected {HASH}.*nothing was replaced"):
         corpora.fetch("toy")
     assert toy.path.read_bytes() == b"what was there" and not _left_overs(cache)
 
@@ -379,9 +377,7 @@ def test_outside_a_checkout_the_users_own_cache_is_taken(monkeypatch, tmp_path):
 
 
 def test_an_altered_real_archive_is_refused(cache):
-    real = (
-        Path(fetch.__file__).parents[2] / "data" / "cache" / "vader-sentiment" / "vaderSentiment-3.3.2.tar.gz"
-    )
+    real = Path(fetch.__file__).parents[2] / "data" / "cache" / "vader-sentiment" / "vaderSentiment-3.3.2.tar.gz"
     if not real.is_file():
         pytest.skip("vaderSentiment's archive is not in data/cache; run: metalearn data fetch")
     copy = cache / "vader-sentiment" / real.name

@@ -153,9 +153,9 @@ def test_a_missing_file_and_a_folder(tmp_path):
         from_csv(tmp_path)
 
 
-CELL = st.text(
-    st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r\ufeff"), min_size=1
-).filter(str.strip)
+CELL = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r\ufeff"), min_size=1).filter(
+    str.strip
+)
 
 
 @given(st.lists(CELL, min_size=2, max_size=20), st.sampled_from(own_files._DELIMITERS))
@@ -200,9 +200,7 @@ def test_texts_that_are_no_texts_are_refused(write, text):
 
 
 def test_a_null_text_is_an_empty_text(write):
-    path = write(
-        _lines({"text": None, "label": "x"}, {"text": "b", "label": "y"}, {"text": "c", "label": "x"})
-    )
+    path = write(_lines({"text": None, "label": "x"}, {"text": "b", "label": "y"}, {"text": "c", "label": "x"}))
     with pytest.raises(CorpusError, match=r"empty"):
         from_jsonl(path)
     assert from_jsonl(path, drop_empty=True).texts == ["b", "c"]

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metalearn_lib import corpora, guards
+from metalearn_lib import corpora
 from metalearn_lib.corpora import CorpusError, catalog, readers
+from metalearn_lib.episodes import guards
 
 INTENTS = ["banking77", "clinc150", "hwu64", "liu"]
 # texts, classes, smallest and largest class, median words, texts that occur more than once
@@ -202,9 +203,7 @@ def test_every_corpus_has_a_data_card():
             assert f" {number:,}" in rows[name], f"{name}: {number:,} is not in its row"
 
 
-@pytest.mark.parametrize(
-    "call", [corpora.load, corpora.describe, corpora.fetch, corpora.verify, corpora.status]
-)
+@pytest.mark.parametrize("call", [corpora.load, corpora.describe, corpora.fetch, corpora.verify, corpora.status])
 def test_unknown_names_are_answered_with_the_known_ones(call):
     with pytest.raises(CorpusError, match="no corpus is called 'news'; known: newsgroups, reuters"):
         call("news")

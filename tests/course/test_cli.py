@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from metalearn_lib import corpora
-from metalearn_lib.course import chapters, checks, cli, doctor
+from metalearn_lib.course import checks, cli, doctor
+from metalearn_lib.course.running import chapters
 
 RUN = CliRunner()
 

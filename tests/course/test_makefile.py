@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from metalearn_lib.course.folders import root
+from metalearn_lib.files import root
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from metalearn_lib.course import cli
 from metalearn_lib.course.doctor import pins
-from metalearn_lib.course.folders import root
+from metalearn_lib.files import root
 
 PROJECT = tomllib.loads((root() / "pyproject.toml").read_text())["project"]
 PINS = pins(root() / "constraints.txt")
@@ -63,12 +63,6 @@ def code_of(text: str) -> list[str]:
 def test_the_makefile_calls_commands_that_exist() -> None:
     known = {command.name or command.callback.__name__ for command in cli.app.registered_commands} | {"data"}
     assert set(re.findall(r"\$\(BIN\)/metalearn (\w+)", MAKEFILE)) <= known
-
-
-def test_only_text_imports_torchtext() -> None:
-    files = [path for path in (root() / "metalearn_lib").rglob("*.py") if path.name != "text.py"]
-    guilty = [p.name for p in files if re.search(r"^\s*(?:import|from) torchtext", p.read_text(), re.MULTILINE)]
-    assert not guilty
 
 
 def test_torchtext_leaves_ssl_alone() -> None:

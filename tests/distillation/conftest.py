@@ -9,7 +9,7 @@ import torch
 
 from metalearn_lib.classification import Classifier
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import WordAverage
+from metalearn_lib.encoders import WordAverage
 from metalearn_lib.text import WordVectors
 
 TOPICS = {"space": ["orbit", "moon", "rocket", "mars"], "sport": ["goal", "team", "match", "coach"]}

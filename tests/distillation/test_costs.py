@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from metalearn_lib import encoders
 from metalearn_lib.classification import Classifier
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import Ensemble, TfidfTeacher, WordAverage, costs, on_front, quantised
+from metalearn_lib.distillation import Ensemble, TfidfTeacher, costs, on_front, quantised
+from metalearn_lib.encoders import WordAverage
 from metalearn_lib.text import WordVectors
 
 CLASSES = ["space", "sport"]

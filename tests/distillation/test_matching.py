@@ -7,7 +7,8 @@ import torch
 
 from metalearn_lib import encoders
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import WordAverage, hidden_loss, match, solved_average
+from metalearn_lib.distillation import hidden_loss, match, solved_average
+from metalearn_lib.encoders import WordAverage
 from metalearn_lib.text import WordVectors
 
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from metalearn_lib.classification import Classifier, targets
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import WordAverage, distillation_loss, meta_distil, quiz_loss, without_labels
-from metalearn_lib.encoders import Averaged, Identity
+from metalearn_lib.distillation import distillation_loss, meta_distil, quiz_loss, without_labels
+from metalearn_lib.encoders import Averaged, Identity, WordAverage
 from metalearn_lib.meta_optimizers.checks import finite_differences
 from metalearn_lib.text import WordVectors
 

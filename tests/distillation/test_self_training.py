@@ -9,7 +9,8 @@ import torch
 
 from metalearn_lib.classification import Classifier, accuracy
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import WordAverage, pseudo_labelled, self_train, without_labels
+from metalearn_lib.distillation import pseudo_labelled, self_train, without_labels
+from metalearn_lib.encoders import WordAverage
 from metalearn_lib.text import WordVectors
 
 

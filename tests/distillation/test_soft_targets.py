@@ -10,8 +10,9 @@ from torch import Tensor
 
 from metalearn_lib.classification import Classifier, accuracy
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import WordAverage, distil, distillation_loss, soft_targets, without_labels
+from metalearn_lib.distillation import distil, distillation_loss, soft_targets, without_labels
 from metalearn_lib.distillation.soft_targets import HIDDEN
+from metalearn_lib.encoders import WordAverage
 from metalearn_lib.text import WordVectors
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import WordAverage, common_words
-from metalearn_lib.text import WordVectors, statistics
+from metalearn_lib.encoders import WordAverage
+from metalearn_lib.text import WordVectors, common_words, statistics
 
 
 def test_common_words_come_by_the_texts_that_hold_them(texts: Corpus, words: WordVectors) -> None:

@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 
 from metalearn_lib.classification import accuracy
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import Ensemble, TfidfTeacher, WordAverage, align, linear_teacher
+from metalearn_lib.distillation import Ensemble, TfidfTeacher, align, linear_teacher
+from metalearn_lib.encoders import WordAverage
 from metalearn_lib.text import WordVectors
 
 

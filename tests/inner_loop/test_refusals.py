@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from metalearn_lib.inner_loop import EngineRefused, InnerLoop, InnerLoopDiverged, Tasks, forward_each, task_losses
+from metalearn_lib.errors import InnerLoopDiverged, TrainingDiverged
+from metalearn_lib.inner_loop import EngineRefused, InnerLoop, Tasks, forward_each, task_losses
 from metalearn_lib.learners import mlp
-from metalearn_lib.training import TrainingDiverged
 
 L, S = nn.Linear, nn.Sequential
 

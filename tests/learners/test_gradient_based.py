@@ -26,9 +26,9 @@ from metalearn_lib import (
 )
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Averaged, Convolutional, Frozen, Projected, Recurrent, SelfAttention
-from metalearn_lib.inner_loop import EngineRefused, InnerLoopDiverged
+from metalearn_lib.errors import InnerLoopDiverged, TrainingDiverged
+from metalearn_lib.inner_loop import EngineRefused
 from metalearn_lib.learners import GradientLearner
-from metalearn_lib.training import TrainingDiverged
 
 LEARNERS = {
     "MAML": MAML,

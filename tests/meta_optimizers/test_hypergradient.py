@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from metalearn_lib.errors import TrainingDiverged
 from metalearn_lib.meta_optimizers.hypergradient import HypergradientAdam, HypergradientSGD
-from metalearn_lib.training import TrainingDiverged
 
 KINDS = {
     "sgd": (lambda p, **kw: HypergradientSGD(p, lr=0.1, **kw), lambda p: torch.optim.SGD(p, lr=0.1)),

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Identity
 from metalearn_lib.episodes import Episodes
-from metalearn_lib.inner_loop import InnerLoopDiverged
+from metalearn_lib.errors import InnerLoopDiverged
 from metalearn_lib.learners import TextModel
 from metalearn_lib.meta_optimizers import Adam, GradientDescent, Problems, minimise, tuned
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from metalearn_lib.episodes import Episodes
-from metalearn_lib.inner_loop import InnerLoopDiverged
+from metalearn_lib.errors import InnerLoopDiverged
 from metalearn_lib.learners import mlp
 from metalearn_lib.meta_optimizers import Unrolled
 from metalearn_lib.training import meta_train

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from metalearn_lib.course.notebook_checks import RULES, SKELETON, faults
+from tests.notebooks.rules import RULES, SKELETON, faults
 
 PIXEL = "iVBORw0KGgo="
 HOME = "/ho" + "me/ada"  # in two parts, so that this file holds no path of a machine itself

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from metalearn_lib.course.folders import root
-from metalearn_lib.course.notebook_checks import faults
+from metalearn_lib.files import root
+from tests.notebooks.rules import faults
 
 NOTEBOOKS = sorted((root() / "notebooks").glob("*.ipynb"))
 

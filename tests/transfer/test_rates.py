@@ -7,10 +7,10 @@ import torch
 from metalearn_lib import text
 from metalearn_lib.classification import Classifier, fit
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.encoders import Averaged, Convolutional, Recurrent, SelfAttention, Transformer
+from metalearn_lib.encoders import Averaged, Convolutional, LanguageModelEncoder, Recurrent, SelfAttention, Transformer
 from metalearn_lib.language_models import NeuralLanguageModel
 from metalearn_lib.text import Vocabulary
-from metalearn_lib.transfer import LanguageModelEncoder, discriminative, gradual, layer_groups, slanted_triangular
+from metalearn_lib.transfer import discriminative, gradual, layer_groups, slanted_triangular
 
 WORDS = ["cat", "dog", "sun", "rain"]
 CORPUS = Corpus("toy", ["cat dog", "dog", "sun rain", "rain"], ["pets", "pets", "weather", "weather"])

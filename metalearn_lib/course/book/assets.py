@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from ..cleaning import write_text
+from metalearn_lib.files import write_text
 
 # The figures are drawn on white: in the dark theme they keep it, and the theme's dimming is taken off. The theme's
 # header holds nothing but a second field for the search.

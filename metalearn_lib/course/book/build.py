@@ -21,10 +21,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
-from ..chapters import Chapter, UsageError, chapters
-from ..cleaning import WIDGET, write_text
+from metalearn_lib.course.running.chapters import Chapter, UsageError, chapters
+from metalearn_lib.course.running.cleaning import WIDGET
+from metalearn_lib.course.running.worker import KERNEL_ENVIRONMENT
+from metalearn_lib.files import notebooks_folder, root, write_text
+
 from ..exercises.cells import heading
-from ..folders import KERNEL_ENVIRONMENT, notebooks_folder, root
 from .assets import ICON, STYLE, copy_mathjax, write_index
 from .site import problems_of_site
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..chapters import Chapter, UsageError
-from ..cleaning import write_text
+from metalearn_lib.course.running.chapters import Chapter, UsageError
+from metalearn_lib.files import write_text
+
 from ..exercises.cells import grading, is_answer
 from .course import Assignment, parse_due, read_course, write_course
 from .gradebook import CONFIG, fill_gradebook

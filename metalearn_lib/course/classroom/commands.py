@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from ..chapters import UsageError, find
+from metalearn_lib.course.running.chapters import UsageError, find
 
 app = typer.Typer()
 console = Console()

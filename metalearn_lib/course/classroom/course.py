@@ -16,8 +16,8 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ..chapters import UsageError
-from ..cleaning import write_text
+from metalearn_lib.course.running.chapters import UsageError
+from metalearn_lib.files import write_text
 
 
 @dataclass(frozen=True)

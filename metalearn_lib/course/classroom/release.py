@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..chapters import UsageError
+from metalearn_lib.course.running.chapters import UsageError
+
 from ..exercises.cells import GRADE_ID, grading, is_answer, is_check, is_locked
 from ..exercises.copies import StudentError, student_copy
 

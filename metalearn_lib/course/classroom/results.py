@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from ..chapters import UsageError
-from ..cleaning import write_text
+from metalearn_lib.course.running.chapters import UsageError
+from metalearn_lib.files import write_text
+
 from .course import Assignment
 from .grade import Grade
 from .release import Graded

@@ -14,8 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from metalearn_lib.course.running.worker import KERNEL_ENVIRONMENT
+from metalearn_lib.files import root
+
 from ..exercises.cells import grading, is_answer, is_check
-from ..folders import KERNEL_ENVIRONMENT, root
 from .needed import names_of
 from .release import Cell
 from .submission import Restored

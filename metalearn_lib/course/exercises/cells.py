@@ -101,7 +101,7 @@ def grading(cell: Cell) -> dict[str, Any]:
 
 
 def role(cell: Cell) -> str:
-    """"task", "answer", "check" or "open answer"; empty for a cell that is none of them."""
+    """ "task", "answer", "check" or "open answer"; empty for a cell that is none of them."""
     about = grading(cell)
     return _ROLES.get((cell["cell_type"], *(about.get(key) for key in ("grade", "solution", "locked"))), "")  # type: ignore[arg-type]
 

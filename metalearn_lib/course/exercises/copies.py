@@ -56,7 +56,7 @@ def solution(chapter: str, number: str | None = None) -> str:
     Raises:
         UsageError: no such chapter or exercise, or the exercise has no solution; the message lists the known ones.
     """
-    from ..chapters import UsageError, find
+    from metalearn_lib.course.running.chapters import UsageError, find
 
     (picked,) = find([chapter])
     known = {exercise.number: exercise for exercise in exercises(picked.cells)}

@@ -10,8 +10,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from ..chapters import UsageError
-from ..folders import notebooks_folder, root
+from metalearn_lib.course.running.chapters import UsageError
+from metalearn_lib.files import notebooks_folder, root
 
 # `python -m jupyterlab`, without the seconds in which jsonschema compiles a grammar of internet addresses: JupyterLab
 # checks none of the kind.
@@ -45,14 +45,16 @@ def lab(
 
 def progress() -> None:
     """Which self-checks and quizzes you have passed, chapter by chapter."""
-    from . import progress as records
+    from metalearn_lib.course import records
+
+    from . import progress as shown
 
     folder = records.find_workspace() or records.default_workspace()
     if not (folder / records.MARKER).exists():
         typer.echo(f"nothing is recorded yet: make your own copies of the chapters, in {folder}, with: metalearn lab")
         return
     try:
-        typer.echo(records.text(records.rows(folder)))
+        typer.echo(shown.text(shown.rows(folder)))
     except UsageError as error:
         _stop(error, 1)
 

@@ -6,7 +6,7 @@ import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .quiz import LETTERS, Given, Question, judge, number_of
+from .questions import LETTERS, Given, Question, judge, number_of
 
 Row = tuple[Any, Callable[[], Given], Any]  # the widget of a question, what is chosen in it, its explanation
 

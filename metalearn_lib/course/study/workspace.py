@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-from ..chapters import Chapter, UsageError, chapters
-from ..cleaning import write_text
+from metalearn_lib.course.records import MARKER, default_workspace
+from metalearn_lib.course.running.chapters import Chapter, UsageError, chapters
+from metalearn_lib.files import notebooks_folder, write_text
+
 from ..exercises.copies import StudentError, student_copy
-from ..folders import notebooks_folder
-from .progress import MARKER, default_workspace
 
 _LOCK_SECONDS = 30
 _EXTRAS = ("images/*", "quizzes/*.json")  # what chapters link to, or read

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from metalearn_lib.course import cli
 from metalearn_lib.course.book import build as book
 from metalearn_lib.course.book import site as book_site
-from metalearn_lib.course.chapters import Chapter, UsageError
-from metalearn_lib.course.folders import root
+from metalearn_lib.course.running.chapters import Chapter, UsageError
+from metalearn_lib.files import root
 
 ANSWER = 'def double(x):\n    """x → 2x"""\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION'
 CHECK = "check.double(double)\n### BEGIN HIDDEN TESTS\ncheck.double(double, cases='hidden')\n### END HIDDEN TESTS"

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from metalearn_lib.course.chapters import Chapter
 from metalearn_lib.course.classroom.assign import assign
 from metalearn_lib.course.classroom.course import read_course
 from metalearn_lib.course.classroom.grade import grade
 from metalearn_lib.course.classroom.workers import Limits
+from metalearn_lib.course.running.chapters import Chapter
 
 Cell = dict[str, Any]
 RIGHT = {"mean": "return sum(x) / len(x)", "double": "return 2 * x", "total": "return scores[x]"}

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from metalearn_lib.course.chapters import Chapter, UsageError
 from metalearn_lib.course.classroom import workers
 from metalearn_lib.course.classroom.commands import app
 from metalearn_lib.course.classroom.course import read_course
 from metalearn_lib.course.classroom.grade import grade
 from metalearn_lib.course.classroom.results import write_results
 from metalearn_lib.course.classroom.workers import ChapterFails, Limits, Outcome, Sandbox
-from metalearn_lib.course.folders import root
+from metalearn_lib.course.running.chapters import Chapter, UsageError
+from metalearn_lib.files import root
 
 from .conftest import FAST, RIGHT, HandIn, code, find, grades_of, points
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from metalearn_lib.course import cli
 from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.exercises.copies import StudentError, student_copy
-from metalearn_lib.course.folders import root
+from metalearn_lib.files import root
 
 ANSWER = '''def double(x):
     """Twice x"""

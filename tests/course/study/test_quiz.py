@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from metalearn_lib.course.folders import root
-from metalearn_lib.course.study import progress
-from metalearn_lib.course.study.quiz import LETTERS, QuizError, as_text, explain, faults, load, quiz
+from metalearn_lib.course import records
+from metalearn_lib.course.study.questions import LETTERS, QuizError, as_text, explain, faults, load
+from metalearn_lib.course.study.quiz import quiz
 from metalearn_lib.course.study.quiz_widgets import build
+from metalearn_lib.files import root
 
 FILES = sorted((root() / "notebooks" / "quizzes").glob("*.json"))
 GOOD: list[dict[str, Any]] = [
@@ -41,14 +42,14 @@ RIGHT: dict[int, str | float] = {1: "b", 2: "ac", 3: "0,5"}
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "quizzes").mkdir()
     (tmp_path / "quizzes" / "04.json").write_text(json.dumps(GOOD))
-    (tmp_path / progress.MARKER).write_text("{}")
+    (tmp_path / records.MARKER).write_text("{}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("METALEARN_NOTEBOOKS", str(tmp_path))
     return tmp_path
 
 
 def passed(folder: Path) -> Any:
-    return progress.records(folder).get("quiz", {}).get("04", {}).get("passed")
+    return records.records(folder).get("quiz", {}).get("04", {}).get("passed")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -19,11 +19,11 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 from metalearn_lib.course import cli
-from metalearn_lib.course.folders import root
+from metalearn_lib.course.records import MARKER, default_workspace
 from metalearn_lib.course.study import commands as study
 from metalearn_lib.course.study import workspace
-from metalearn_lib.course.study.progress import MARKER, default_workspace
 from metalearn_lib.course.study.workspace import WorkspaceError, prepare
+from metalearn_lib.files import root
 
 PICTURE = b"\x89PNG\xff\x00"
 NAMES = {"04_metric.ipynb", "05_next.ipynb", "glossary.ipynb", "images/course.png", "quizzes/04.json"}

@@ -1,0 +1,1 @@
+"""Which learner, on which corpus, with how many shots: recipes, the grid and its store.   Chapter 12"""

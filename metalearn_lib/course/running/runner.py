@@ -1,0 +1,252 @@
+"""Executes chapters, each in a worker process: only what changed, and nothing is lost when interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import filelock
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from metalearn_lib.course.running.worker import KERNEL_ENVIRONMENT
+from metalearn_lib.files import write_text
+
+from . import report as reports
+from .chapters import Chapter
+from .worker import Job, command
+
+
+class Busy(RuntimeError):
+    """Another run is writing into the same folder."""
+
+
+class Interrupted(Exception):
+    """Ctrl-C or a request to end; ``code`` is the exit code that says so."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.code = 128 + signal_number
+
+
+@dataclass
+class Run:
+    """One call of `metalearn run`: which chapters, with which parameters, and where the results go."""
+
+    parameters: Mapping[str, Mapping[str, Any]]  # for each chapter, those that differ from its defaults
+    out: Path
+    console: Console
+    jobs: int = 1
+    cell_timeout: int = 600
+    keep_going: bool = False
+    force: bool = False
+    _results: dict[str, reports.Report] = field(default_factory=dict)
+
+    def execute(self, chapters: Sequence[Chapter]) -> dict[str, reports.Report]:
+        """Execute what has changed; return an entry for each chapter, in order.
+
+        Raises:
+            Busy: another run is writing into ``out``.
+            Interrupted: by Ctrl-C or SIGTERM; what was finished is kept, and nothing half-written.
+        """
+        with _locked(self.out), _signals():
+            report, todo = reports.read_report(self.out), []
+            for chapter in chapters:
+                entry, print_ = report["chapters"].get(chapter.name), self._fingerprint(chapter)
+                if not self.force and reports.is_unchanged(entry, print_, self.out / chapter.path.name):
+                    self._results[chapter.name] = entry | {"status": "unchanged"}
+                else:
+                    todo.append(chapter)
+
+            def finish(chapter: Chapter, result: reports.Report, made: Path) -> None:
+                if made.exists():  # replaced first, reported after: the report speaks only of what is there
+                    os.replace(made, self.out / chapter.path.name)
+                    result["sha256"] = reports.file_hash(self.out / chapter.path.name)
+                result |= {"fingerprint": self._fingerprint(chapter), "options": self._options(chapter)}
+                report["chapters"][chapter.name] = self._results[chapter.name] = result
+                reports.write_report(report, self.out)
+
+            with tempfile.TemporaryDirectory(dir=self.out, prefix=_WORK) as work:
+                self._work(todo, Path(work), finish, in_place=False)
+            reports.write_report(report, self.out)
+        return {c.name: self._results.get(c.name, {"status": "not run"}) for c in chapters}
+
+    def refresh(self, chapters: Sequence[Chapter]) -> dict[str, reports.Report]:
+        """Execute chapters with their defaults and store the outputs in the notebooks, if all went well."""
+
+        def finish(chapter: Chapter, result: reports.Report, made: Path) -> None:
+            if result["status"] == "ok":
+                write_text(made.read_text(encoding="utf-8"), chapter.path)
+            self._results[chapter.name] = result
+
+        with _signals(), tempfile.TemporaryDirectory() as work:
+            self._work(chapters, Path(work), finish, in_place=True)
+        return {c.name: self._results.get(c.name, {"status": "not run"}) for c in chapters}
+
+    def _fingerprint(self, chapter: Chapter) -> str:
+        return chapter.fingerprint(self.parameters[chapter.name])
+
+    def _options(self, chapter: Chapter) -> dict[str, Any]:
+        return {**chapter.parameters, **self.parameters[chapter.name]}
+
+    def _work(self, chapters: Sequence[Chapter], work: Path, finish: Any, *, in_place: bool) -> None:
+        """Keep up to ``jobs`` workers busy until all chapters are done or one failed."""
+        waiting = list(chapters)
+        running: dict[Chapter, tuple[subprocess.Popen[str], Any]] = {}
+        events: queue.Queue[tuple[Chapter, dict[str, Any]]] = queue.Queue()
+        with _progress(self.console) as bars:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < self.jobs:
+                        chapter = waiting.pop(0)
+                        running[chapter] = (
+                            self._start(chapter, work, events, in_place=in_place),
+                            bars.add(chapter.name),
+                        )
+                    chapter, event = events.get()
+                    if "cell" in event:
+                        bars.update(running[chapter][1], event["cell"], event["of"])
+                        continue
+                    worker, bar = running.pop(chapter)
+                    _close(worker)
+                    worker.wait()
+                    result = event["result"]
+                    finish(chapter, result, work / chapter.path.name)
+                    bars.finish(bar, chapter.name, result)
+                    if result["status"] == "failed" and not self.keep_going:
+                        waiting.clear()
+            finally:  # closing its standard input ends a worker with its kernel
+                for worker, _ in running.values():
+                    _close(worker)
+                for worker, _ in running.values():
+                    with suppress(subprocess.TimeoutExpired):
+                        worker.wait(10)
+
+    def _start(self, chapter: Chapter, work: Path, events: Any, *, in_place: bool) -> subprocess.Popen[str]:
+        job = Job(
+            source=str(chapter.path), output=str(work / chapter.path.name), in_place=in_place,
+            parameters=dict(self.parameters[chapter.name]), cell_timeout=self.cell_timeout,
+        )  # fmt: skip
+        environment = {**os.environ, **KERNEL_ENVIRONMENT}
+        log = (work / f"{chapter.name}.log").open("w+", encoding="utf-8")
+        worker = subprocess.Popen(
+            command(job), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+            env=environment,
+            start_new_session=True,  # Ctrl-C in the terminal is for us: we end our workers
+        )  # fmt: skip
+
+        def listen() -> None:
+            assert worker.stdout is not None
+            last: dict[str, Any] = {}
+            for line in worker.stdout:
+                last = json.loads(line)
+                events.put((chapter, last))
+            if "result" not in last:
+                log.seek(0)
+                tail = log.read().strip().splitlines()[-5:]
+                error = {"error": "\n".join(["the worker process died", *tail]), "source": ""}
+                events.put((chapter, {"result": {"status": "failed", "error": error}}))
+            log.close()
+
+        threading.Thread(target=listen, daemon=True).start()
+        return worker
+
+
+_WORK = ".work-"
+
+
+def _close(worker: subprocess.Popen[str]) -> None:
+    assert worker.stdin is not None
+    worker.stdin.close()
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Hold the folder for ourselves. The system frees the lock of a dead process, so none is ever stale."""
+    out.mkdir(parents=True, exist_ok=True)
+    holder, lock = out / ".running", filelock.FileLock(out / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "unknown"
+        raise Busy(
+            f"another `metalearn run` (process {who}) is writing into {out}; wait for it, or choose another "
+            "folder with --out"
+        ) from None
+    try:
+        for left in out.glob(f"{_WORK}*"):  # of a run that was killed
+            for path in left.iterdir():
+                path.unlink()
+            left.rmdir()
+        holder.write_text(f"{os.getpid()}\n", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into `Interrupted`, so that everything is put in order on the way out."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        for again in numbers:
+            signal.signal(again, signal.SIG_IGN)  # a second Ctrl-C must not disturb the putting in order
+        raise Interrupted(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+class _Bars:
+    """Progress for a person: bars on a terminal, a line for each chapter elsewhere."""
+
+    def __init__(self, console: Console, progress: Progress | None) -> None:
+        self.console, self.progress = console, progress
+
+    def add(self, name: str) -> Any:
+        if self.progress:
+            return self.progress.add_task(name, total=None)
+        return self.console.print(f"{name} ...", highlight=False)
+
+    def update(self, bar: Any, done: int, total: int) -> None:
+        if self.progress:
+            self.progress.update(bar, completed=done, total=total)
+
+    def finish(self, bar: Any, name: str, result: reports.Report) -> None:
+        if self.progress:
+            self.progress.remove_task(bar)
+        seconds = f", {result['seconds']:.1f} s" if "seconds" in result else ""
+        self.console.print(f"{name}: {result['status']}{seconds}", highlight=False)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[_Bars]:
+    if not console.is_terminal:
+        yield _Bars(console, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("cells"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _Bars(console, progress)

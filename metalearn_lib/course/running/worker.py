@@ -1,0 +1,196 @@
+"""One chapter in a process of its own: `python -m metalearn_lib.course.running.worker JOB`, started by the runner.
+
+It says how far it is in JSON lines on its standard output. It ends, kernel included, when its standard input
+closes: no kernel outlives the command that started it, however that command died.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from metalearn_lib.course.claims import MARK
+
+from .cleaning import clean, write_notebook
+
+# A chapter that nobody watches: no sliders, no progress bars, and one thread, since the tensors of an episode are so
+# small that a second thread costs more than it brings, and much more where several chapters run at once.
+KERNEL_ENVIRONMENT = {"METALEARN_HEADLESS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to execute, and where to leave it."""
+
+    source: str
+    output: str
+    parameters: dict[str, Any]
+    cell_timeout: int
+    in_place: bool
+
+
+def main() -> None:
+    say = _private_stdout()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    say(result=execute(Job(**json.loads(sys.argv[1])), say))
+
+
+def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
+    """Execute a notebook, leave the cleaned result at ``job.output`` and return what there is to report."""
+    # jsonschema, which nbformat uses, would compile a grammar of internet addresses for seconds; none is checked here
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    raw, started = Path(job.output + ".raw"), time.monotonic()
+    started_cells: list[int] = [0]
+    code_cells: list[int] = []
+    source = _read(job.source)
+    total = sum(cell.cell_type == "code" for cell in source.cells)
+
+    def on_start(cell: Any, cell_index: int) -> None:
+        started_cells.append(cell_index)
+        if cell.cell_type == "code":
+            code_cells.append(cell_index)
+            say(cell=len(code_cells), of=total)
+
+    error: dict[str, Any] | None = None
+    try:
+        papermill.execute_notebook(
+            job.source, str(raw), parameters=job.parameters, kernel_name="python3", language="python",
+            progress_bar=False, cwd=str(Path(job.source).parent), execution_timeout=job.cell_timeout or None,
+            kernel_manager_class=_this_python(), on_cell_start=on_start,
+        )  # fmt: skip
+    except PapermillExecutionError as failed:
+        error = {"error": f"{failed.ename}: {failed.evalue}", "traceback": failed.traceback}
+    except CellTimeoutError:
+        error = {"error": f"the cell ran longer than {job.cell_timeout} s; allow more with --cell-timeout SECONDS"}
+    except DeadKernelError:
+        error = {"error": "the kernel died; most often the memory was not enough (try --jobs 1)"}
+    seconds = time.monotonic() - started
+    notebook = _read(raw if raw.exists() else job.source)
+    raw.unlink(missing_ok=True)
+    durations = {c.id: c.metadata.get("papermill", {}).get("duration") or 0.0 for c in notebook.cells}
+    clean(notebook, keep_injected=not job.in_place)
+    if error is not None:
+        error |= _place(notebook, started_cells[-1])
+    elif job.in_place:
+        error = _stderr(notebook)
+    write_notebook(notebook, Path(job.output))
+    slowest = sorted(range(len(notebook.cells)), key=lambda index: -durations[notebook.cells[index].id])[:3]
+    return {
+        "status": "failed" if error else "ok",
+        "seconds": round(seconds, 1),
+        "peak_mb": _peak_mb(),
+        "cells": total,
+        "slowest": [
+            _place(notebook, index) | {"seconds": round(durations[notebook.cells[index].id], 1)} for index in slowest
+        ],
+        "claims": sum(text.count(f"\n{MARK} ") + text.startswith(f"{MARK} ") for text in _stdout(notebook)),
+        "error": {key: _plain(value) for key, value in error.items()} if error else None,
+    }
+
+
+def _read(path: Path | str) -> Any:
+    import nbformat  # here: it takes seconds to import, and the runner needs only `Job` and `command`
+
+    return nbformat.read(path, as_version=4)
+
+
+def _place(notebook: Any, index: int) -> dict[str, Any]:
+    """Which cell this is, counted in the notebook as its author sees it (an injected cell is nobody's)."""
+    index = min(index, len(notebook.cells) - 1)
+    injected = sum("injected-parameters" in c.metadata.get("tags", []) for c in notebook.cells[:index])
+    return {"cell": index + 1 - injected, "source": notebook.cells[index].source}
+
+
+def _stdout(notebook: Any) -> list[str]:
+    outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
+    return [o.text for o in outputs if o.output_type == "stream" and o.name == "stdout"]
+
+
+def _stderr(notebook: Any) -> dict[str, Any] | None:
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stderr":
+                what = f"the cell wrote to stderr, which must not be stored: {output.text.strip()[:400]}"
+                return _place(notebook, index) | {"error": what}
+    return None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return ANSI.sub("", value) if isinstance(value, str) else value
+
+
+def _this_python() -> type:
+    """A kernel manager that starts this very Python, whatever "python3" is registered as on this machine."""
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    class ThisPython(AsyncKernelManager):  # type: ignore[misc, unused-ignore]
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            argv = [
+                sys.executable,
+                "-Xfrozen_modules=off",
+                "-m",
+                "ipykernel_launcher",
+                "-f",
+                "{connection_file}",
+            ]
+            return KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")
+
+    return ThisPython
+
+
+def _peak_mb() -> int | None:
+    """The largest memory that the kernel, a finished child of this process, ever held."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 2**20)
+
+
+def _private_stdout() -> Callable[..., None]:
+    """Keep the pipe to the runner to ourselves: what kernels and libraries print goes to standard error."""
+    pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def say(**message: Any) -> None:
+        pipe.write(json.dumps(message) + "\n")
+        pipe.flush()
+
+    return say
+
+
+def _end_with_parent() -> None:
+    import psutil
+
+    while os.read(0, 1):  # not sys.stdin: a thread that waits in it would stop the interpreter from ending
+        pass
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    os._exit(3)
+
+
+def command(job: Job) -> list[str]:
+    """The command line that executes a job."""
+    return [sys.executable, "-m", "metalearn_lib.course.running.worker", json.dumps(asdict(job))]
+
+
+if __name__ == "__main__":
+    main()

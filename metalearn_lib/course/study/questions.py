@@ -1,0 +1,190 @@
+"""Questions of a chapter's quiz: `notebooks/quizzes/NN.json`, in the format of jupyterquiz; judging answers."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metalearn_lib.course import records
+from metalearn_lib.files import notebooks_folder
+
+LETTERS = "abcdefgh"
+TYPES = ("multiple_choice", "many_choice", "numeric")
+Question = dict[str, Any]
+Given = set[int] | float | None  # positions of the choices, a number, or nothing yet
+
+
+class QuizError(ValueError):
+    """There is no such quiz, its file cannot be used, or an answer is none of those that can be given."""
+
+
+def load(chapter: str) -> tuple[str, list[Question]]:
+    """Number (`"04"`) and questions of a chapter's quiz.
+
+    Raises:
+        QuizError: no quiz of that chapter, or a damaged file.
+    """
+    number = re.match(r"\d+", str(chapter))
+    key = f"{int(number[0]):02d}" if number else str(chapter)
+    folders = (Path.cwd() / "quizzes", notebooks_folder() / "quizzes")
+    path = next((folder / f"{key}.json" for folder in folders if (folder / f"{key}.json").is_file()), None)
+    if path is None:
+        known = sorted({file.stem for folder in folders for file in folder.glob("*.json")})
+        raise QuizError(f"quiz({chapter!r}): there is none; the chapters with a quiz are {', '.join(known) or 'none'}")
+    try:
+        questions = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise QuizError(f"{path} cannot be read ({error}); take the file of the course again") from error
+    found = faults(questions)
+    if found:
+        raise QuizError(f"{path}: {found[0]}; take the file of the course again")
+    return key, questions
+
+
+def faults(questions: Any) -> list[str]:
+    """What is wrong with a file of questions; nothing in a good one.
+
+    Every choice needs an explanation, a right one too; a numeric question needs one for whatever else is typed.
+
+    >>> faults([{"question": "1 + 1 = ?", "type": "numeric", "answers": [{"value": 2, "correct": True}]}])
+    ["question 1: answer 1 has no explanation ('feedback')", "question 1: no explanation for other numbers ..."]
+    """
+    if not isinstance(questions, list) or not all(isinstance(question, dict) for question in questions):
+        return ["a list of questions is expected"]
+    found = [f"question {n}: {fault}" for n, question in enumerate(questions, 1) for fault in _faults(question)]
+    texts = [" ".join(str(question.get("question")).lower().split()) for question in questions]
+    return found + [f"question {n} is there twice" for n, text in enumerate(texts, 1) if text in texts[: n - 1]]
+
+
+def _faults(question: Question) -> list[str]:
+    answers = question.get("answers")
+    if question.get("type") not in TYPES:
+        return [f"type {question.get('type')!r}; the types are {', '.join(TYPES)}"]
+    if not isinstance(question.get("question"), str) or not question["question"].strip():
+        return ["it asks nothing"]
+    if not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
+        return ["a list of answers is expected"]
+    numeric = question["type"] == "numeric"
+    found = [
+        f"answer {n} has no explanation ('feedback')"
+        for n, answer in enumerate(answers, 1)
+        if not isinstance(answer.get("feedback"), str) or not answer["feedback"].strip()
+    ]
+    right = sum(answer.get("correct") is True for answer in answers)
+    if numeric:
+        found += [] if right == 1 else [f"{right} right answers; a numeric question has one"]
+        if sum(answer.get("type") == "default" for answer in answers) != 1:
+            found.append("no explanation for other numbers (one answer of type 'default')")
+        found += [
+            f"answer {n} is no value, range or default" for n, a in enumerate(answers, 1) if not _is_number_answer(a)
+        ]
+        return found
+    texts = [str(answer.get("answer", "")).strip().lower() for answer in answers]
+    if not all(texts) or not all(isinstance(answer.get("correct"), bool) for answer in answers):
+        found.append("every choice needs a text ('answer') and 'correct', true or false")
+    if len(set(texts)) < len(texts):
+        found.append("a choice is there twice")
+    if not 3 <= len(answers) <= len(LETTERS):
+        found.append(f"{len(answers)} choices; 3 to {len(LETTERS)} are expected")
+    least, most = (1, 1) if question["type"] == "multiple_choice" else (2, len(answers) - 1)
+    if not least <= right <= most:
+        found.append(f"{right} right choices; for {question['type']} {least} to {most} are expected")
+    return found
+
+
+def _is_number_answer(answer: Mapping[str, Any]) -> bool:
+    """Both jupyterquiz and `explain` look at `value` and `range`; `type` is for the reader, and for the default."""
+    if answer.get("type") == "default":
+        return True
+    numbers: Any = answer["range"] if "range" in answer else [answer.get("value")]
+    good = isinstance(numbers, list) and all(isinstance(n, int | float) and not isinstance(n, bool) for n in numbers)
+    return good and (len(numbers) == 2 and numbers[0] < numbers[1] if "range" in answer else True)
+
+
+def explain(question: Question, given: Given) -> tuple[bool, list[str]]:
+    """Whether what was given (the positions of the choices, or a number) is right, and why."""
+    answers = question["answers"]
+    if given is None or given == set():
+        return False, ["not answered yet"]
+    if isinstance(given, set):
+        right = {n for n, answer in enumerate(answers) if answer["correct"]}
+        several = question["type"] == "many_choice"
+        said = [f"{LETTERS[n]}) " * several + answers[n]["feedback"] for n in sorted(given)]
+        if given < right:
+            missing = len(right - given)
+            said.append(f"{missing} more of the choices also hold{'s' if missing == 1 else ''}")
+        return given == right, said
+    for answer in answers:  # in their order, as jupyterquiz does
+        low, high = answer.get("range", (1.0, 0.0))
+        if low <= given < high or ("value" in answer and math.isclose(given, answer["value"], rel_tol=1e-9)):
+            return bool(answer.get("correct")), [answer["feedback"]]
+    return False, [next(answer["feedback"] for answer in answers if answer.get("type") == "default")]
+
+
+def as_text(questions: Sequence[Question]) -> str:
+    """Questions and choices, without the answers."""
+    blocks = []
+    for number, question in enumerate(questions, 1):
+        note = {"many_choice": " (several hold)", "numeric": " (a number)"}.get(question["type"], "")
+        lines = [_wrapped(f"{number}. ", question["question"] + note)]
+        if question["type"] != "numeric":
+            lines += [_wrapped(f"   {LETTERS[n]}) ", answer["answer"]) for n, answer in enumerate(question["answers"])]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _wrapped(mark: str, text: str) -> str:
+    return textwrap.fill(text, 110, initial_indent=mark, subsequent_indent=" " * len(mark))
+
+
+def given(questions: Sequence[Question], answers: Mapping[int, str | float]) -> list[Given]:
+    """Answers as they are written, by number of the question → what was given to each question."""
+    unknown = [number for number in answers if number not in range(1, len(questions) + 1)]
+    if unknown:
+        raise QuizError(f"there is no question {unknown[0]!r}; they are numbered 1 to {len(questions)}")
+    return [_parsed(n, question, answers.get(n)) for n, question in enumerate(questions, 1)]
+
+
+def _parsed(number: int, question: Question, answer: str | float | None) -> Given:
+    if answer is None or answer == "":
+        return None
+    if question["type"] == "numeric":
+        parsed = number_of(str(answer))
+        if parsed is None:
+            raise QuizError(f"question {number} asks for a number, not {answer!r}")
+        return parsed
+    letters = LETTERS[: len(question["answers"])]
+    chosen = [letter for letter in str(answer).lower() if letter not in " ,;"]
+    if not set(chosen) <= set(letters) or (question["type"] == "multiple_choice" and len(chosen) > 1):
+        many = "letters such as 'ac'" if question["type"] == "many_choice" else "one letter"
+        raise QuizError(f"question {number}: {answer!r} is no answer; give {many}, from {letters[0]} to {letters[-1]}")
+    return {letters.index(letter) for letter in chosen}
+
+
+def number_of(text: str) -> float | None:
+    """`"15"`, `"0,5"` or `"1/3"` as a number; None for anything else.
+
+    >>> [number_of(text) for text in ("15", "0,5", "1/4", "many")]
+    [15.0, 0.5, 0.25, None]
+    """
+    above, slash, below = text.strip().replace(",", ".").partition("/")
+    try:
+        value = float(above) / (float(below) if slash else 1.0)
+    except (ValueError, ZeroDivisionError):
+        return None
+    return value if math.isfinite(value) else None
+
+
+def judge(key: str, questions: Sequence[Question], given: Sequence[Given]) -> tuple[list[tuple[bool, list[str]]], str]:
+    """Judge all answers, record the outcome, and say it."""
+    verdicts = [explain(question, answer) for question, answer in zip(questions, given, strict=True)]
+    right = sum(good for good, _ in verdicts)
+    records.record("quiz", key, passed=right == len(questions))
+    lines = [_wrapped(f"{n}. {'✓' if good else '✗'} ", " · ".join(said)) for n, (good, said) in enumerate(verdicts, 1)]
+    outcome = ": passed" if right == len(questions) else "; try those with ✗ again"
+    return verdicts, "\n".join([*lines, f"{right} of {len(questions)} right{outcome}"])

@@ -1,0 +1,260 @@
+"""The meta-step's benchmark on tiny models: everyone computes the same, and what is written can be shown."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
+from typer import Typer
+from typer.testing import CliRunner
+
+from metalearn_lib.choosing import benchmark as benchmark
+from metalearn_lib.course.doctor import pins
+from metalearn_lib.files import root
+from metalearn_lib.plots.style import title_of
+from tests.benchmarks.meta_step import meta_step as benchmark_meta_step
+from tests.benchmarks.meta_step import peers as benchmark_peers
+from tests.benchmarks.meta_step import timing as benchmark_timing
+from tests.benchmarks.meta_step.figure import figure
+from tests.benchmarks.meta_step.meta_step import ENGINES, TOLERANCE, contestants, differences
+from tests.benchmarks.meta_step.meta_step_table import AUTO, meta_step_tables, of, select, targets
+from tests.benchmarks.meta_step.peers import PEERS, copy_and_sgd, loop_by_hand
+from tests.benchmarks.meta_step.problems import (
+    ANIL,
+    FIRST,
+    FULL,
+    METHODS,
+    MODELS,
+    QUICK,
+    REPTILE,
+    SECOND,
+    multiply_adds,
+    problem,
+)
+
+PEERS_MISSING = ["higher", "torchopt", "iteryne"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("model", MODELS)
+def test_everyone_computes_the_same_meta_gradient(model: str, method: str):
+    apart = differences(model, method, QUICK)
+    engines = set(ENGINES) - ({"dual"} if model == "CNN" else set())
+    assert engines <= apart.keys() and "loop by hand" in apart
+    assert ("copy and SGD" in apart) == (method == REPTILE)
+    if not benchmark_peers.missing():
+        assert {"higher", "iteryne", "torchopt, vmap"} <= apart.keys()
+        assert ("torchopt" in apart) == (method in (SECOND, ANIL))
+    assert max(apart.values()) <= TOLERANCE
+
+
+def test_whoever_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch):
+    first = (None, lambda given, _: loop_by_hand(given, FIRST))
+    monkeypatch.setattr(benchmark_meta_step, "PEERS", {"loop by hand": PEERS["loop by hand"], "hasty": first})
+    with pytest.raises(RuntimeError, match=r"hasty is .* from the loop by hand \(MLP, 2nd order\)"):
+        differences("MLP", SECOND, QUICK)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_reference_agrees_with_finite_differences(model: str):
+    given = problem(model, QUICK, tasks=2, steps=2, dtype=torch.float64)
+    ours = loop_by_hand(given, SECOND)()
+    for name, p in given.model.named_parameters():
+        index, old = (0,) * p.dim(), p.detach().clone()
+        found = []
+        for step in (1e-6, -1e-6):
+            with torch.no_grad():
+                p.copy_(old)
+                p[index] += step
+            found.append(query_loss(given))
+        with torch.no_grad():
+            p.copy_(old)
+        assert float(ours[name][index]) == pytest.approx((found[0] - found[1]) / 2e-6, abs=1e-7)
+    assert any(not torch.allclose(ours[name], g) for name, g in loop_by_hand(given, FIRST)().items())
+
+
+def query_loss(given: benchmark_peers.Problem) -> float:
+    """The mean query loss after plain SGD on a copy: nothing of the code under test but the model."""
+    total = 0.0
+    for support_x, support_y, query_x, query_y in zip(*given.tasks, strict=True):
+        weights = {name: p.detach().clone().requires_grad_() for name, p in given.model.named_parameters()}
+        for _ in range(given.steps):
+            out = torch.func.functional_call(given.model, weights, (support_x,))
+            gradients = torch.autograd.grad(torch.nn.functional.cross_entropy(out, support_y), list(weights.values()))
+            weights = {
+                name: (w - given.rate * g).detach().requires_grad_()
+                for (name, w), g in zip(weights.items(), gradients, strict=True)
+            }
+        out = torch.func.functional_call(given.model, weights, (query_x,))
+        total += torch.nn.functional.cross_entropy(out, query_y).item() / len(given.tasks.support_x)
+    return total
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_same_problem_on_every_call_and_nobody_s_random_numbers_are_touched(model: str):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    one, two = (problem(model, QUICK, tasks=2, steps=1) for _ in range(2))
+    assert torch.equal(torch.rand(1), expected)
+    assert all(torch.equal(a, b) for a, b in zip(one.tasks, two.tasks, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("method", [FIRST, REPTILE])
+def test_multiply_adds_are_those_that_torch_counts(model: str, method: str):
+    given = problem(model, QUICK, tasks=2, steps=3)
+    with FlopCounterMode(display=False) as counter:
+        loop_by_hand(given, method)()
+    counted = counter.get_total_flops()
+    assert counted == 2 * multiply_adds(model, method, QUICK, tasks=2, steps=3)
+
+
+@pytest.mark.parametrize("method", [SECOND, ANIL])
+def test_autograd_takes_no_fewer_products_than_the_least_that_is_needed(method: str):
+    given = problem("MLP", QUICK, tasks=2, steps=3)
+    with FlopCounterMode(display=False) as counter:
+        loop_by_hand(given, method)()
+    needed = 2 * multiply_adds("MLP", method, QUICK, tasks=2, steps=3)
+    assert needed <= counter.get_total_flops() <= 1.5 * needed
+
+
+def test_multiply_adds_of_the_main_case():
+    million = {m: 2 * multiply_adds("MLP", m, FULL, tasks=8, steps=5) / 1e6 for m in (SECOND, FIRST, REPTILE)}
+    assert million == pytest.approx({SECOND: 413.2, FIRST: 251.9, REPTILE: 157.4}, abs=0.1)
+
+
+def test_without_the_peers_the_rest_is_measured_and_the_table_says_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, measured: dict
+):
+    monkeypatch.setattr(benchmark_peers, "PACKAGES", ("no_such_package",))
+    assert benchmark_peers.missing() == ["no_such_package"]
+    monkeypatch.setattr(benchmark_peers, "missing", lambda: PEERS_MISSING)
+    here = contestants(problem("MLP", QUICK, tasks=1, steps=1), REPTILE)
+    assert list(here) == [*ENGINES, "copy and SGD", "loop by hand"]
+    shown = show(measured | {"missing": PEERS_MISSING})
+    assert "higher, torchopt, iteryne" in shown and "--editable '.[peers]'" in " ".join(shown.split())
+    assert copy_and_sgd(problem("MLP", QUICK, tasks=1, steps=1), SECOND) is None
+
+
+def test_the_peers_are_pinned_within_their_ranges():
+    project = tomllib.loads((root() / "pyproject.toml").read_text())["project"]
+    tested, wanted = pins(root() / "constraints.txt"), project["optional-dependencies"]["peers"]
+    assert [Requirement(line).name for line in wanted] == list(benchmark_peers.PACKAGES)
+    for line in wanted:
+        requirement = Requirement(line)
+        assert requirement.specifier.contains(tested[canonicalize_name(requirement.name)])
+
+
+def test_contestants_take_turns_and_the_calmest_rounds_count(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(benchmark_timing, "_ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(benchmark_timing, "_SAMPLE_SECONDS", 0.0)
+    busy = iter([0.9, 0.01, 0.5, 0.02, 0.03])
+    monkeypatch.setattr(benchmark_timing.Others, "share", lambda self: next(busy))
+    calls: list[str] = []
+    names = ("one", "two", "three")
+    times, share = benchmark_timing.alternate({n: lambda n=n: calls.append(n) for n in names}, rounds=3, patience=3)
+    assert {name: len(seconds) for name, seconds in times.items()} == dict.fromkeys(names, 3)
+    assert share == pytest.approx(0.02)  # five rounds were taken, the three calm ones count
+    turns = [calls[i : i + 3] for i in range(6, len(calls), 3)]
+    assert len(turns) == 5 and all(sorted(turn) == sorted(names) for turn in turns)
+    assert len({tuple(turn) for turn in turns}) > 1
+
+
+def test_a_machine_that_is_never_calm_ends_the_patience(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(benchmark_timing, "_ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(benchmark_timing.Others, "share", lambda self: 0.5)
+    times, share = benchmark_timing.alternate({"only": lambda: None}, rounds=2, patience=2)
+    assert len(times["only"]) == 2 and share == 0.5
+
+
+def test_quartiles_of_one_value_are_that_value():
+    assert benchmark_timing.quartiles([2.0]) == (2.0, 2.0, 2.0)
+    assert benchmark_timing.quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (3.0, 2.0, 4.0)
+
+
+def show(measured: dict) -> str:
+    console = Console(width=150, file=StringIO())
+    for table in meta_step_tables(measured):
+        console.print(table)
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """A whole quick run of the command, once for all tests that look at what it wrote."""
+    folder, app = tmp_path_factory.mktemp("benchmark"), Typer(pretty_exceptions_enable=False)
+    app.command()(benchmark.main)
+    words = ["--quick", "--no-few-shot", "--no-speed", "--out", str(folder)]
+    threads = torch.get_num_threads()
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert result.exit_code == 0 and "meta-step: figures to reach" in result.output
+    assert torch.get_num_threads() == threads
+    assert sorted(path.name for path in folder.iterdir()) == ["meta_step.json", "meta_step.png"]
+    assert (folder / "meta_step.png").read_bytes().startswith(b"\x89PNG")
+    return json.loads((folder / "meta_step.json").read_text(encoding="utf-8"))
+
+
+def test_what_is_written_has_every_case(measured: dict):
+    rows = measured["rows"]
+    assert {"date", "versions", "cpu", "protocol"} <= measured["about"].keys()
+    assert measured["about"]["threads"] == 1 and str(root()) not in json.dumps(measured)
+    assert {(r["model"], r["method"], r["tasks"], r["steps"]) for r in rows} == {
+        *((model, method, tasks, 2) for model in MODELS for method in METHODS for tasks in (1, 2)),
+        ("MLP", SECOND, 2, 1),
+    }
+    for row in rows:
+        assert row["difference"] <= TOLERANCE and row["ms"][0] > 0 and row["gemm_ms"] > 0
+        assert not row["fastest_peer"] or row["over_peers"] == [1.0, 1.0, 1.0]
+    for case in {(r["model"], r["method"], r["tasks"], r["steps"]) for r in rows}:
+        here = select(rows, **dict(zip(("model", "method", "tasks", "steps"), case, strict=True)))
+        assert sum(r["auto"] for r in here) == 1 == sum(r["fastest_peer"] for r in here)
+        assert of(here, AUTO)["ours"]
+    if Path("/proc/self/status").exists():
+        assert [(row["by"], row["tasks"]) for row in measured["memory"]] == [("loop", 1)]
+        assert measured["memory"][0]["mb"] >= 0
+
+
+def test_tables_and_figure_are_made_from_what_is_written(measured: dict):
+    shown = show(measured)
+    assert "loop by hand" in shown and "copy and SGD" in shown and "megabytes" in shown
+    assert {row["by"] for row in measured["rows"]} >= set(ENGINES)
+    drawn = figure(measured)
+    assert len(drawn.axes) == 4 and title_of(drawn).startswith("The meta-step of second order: ")
+    assert all(axes.get_xlabel() and axes.get_title() for axes in drawn.axes)
+
+
+def test_figures_to_reach_know_which_way_is_better(measured: dict):
+    rows = [
+        row | {"over_peers": [6.0, 5.0, 7.0] if row["by"] == "dual" else [1.1, 1.0, 1.2], "share_of_gemm": 0.6}
+        for row in measured["rows"]
+    ]
+    memory = [{"by": "loop", "ours": True, "tasks": tasks, "mb": mb} for tasks, mb in ((1, 10.0), (32, 20.0))]
+    lines = show(measured | {"rows": rows, "memory": memory}).splitlines()
+    whose = ("MLP, 2nd order: dual  ", "MLP, 2nd order: batched", "share of the matrix", "memory of the loop")
+    verdict = [next(line.rstrip(" │")[-1] for line in lines if what in line) for what in whose]
+    assert verdict == ["✓", "✗", "✓", "✗"]
+    assert len(targets(measured | {"rows": rows, "memory": memory})) == 9 + 3 + 2 * 8 + 1
+
+
+def test_memory_that_the_system_does_not_tell_is_left_open(measured: dict):
+    unknown = [{"by": "loop", "ours": True, "tasks": tasks, "mb": None} for tasks in (1, 2)]
+    assert "?" in show(measured | {"memory": unknown})
+    assert len(figure(measured | {"memory": unknown}).axes) == 4
+
+
+def test_the_full_setting_is_the_protocol():
+    assert (FULL.ways, FULL.shots, FULL.queries, FULL.tasks, FULL.steps) == (5, 5, 15, 8, 5)
+    assert (FULL.dim, FULL.hidden, FULL.words, FULL.channels) == (300, 128, 32, 50) and FULL.rounds >= 15
+    assert "meta-gradient of 5-way 5-shot tasks" in FULL.protocol()
+    assert "MLP 300-64-5" in replace(FULL, hidden=64).protocol()

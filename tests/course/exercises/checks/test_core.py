@@ -1,0 +1,173 @@
+"""What every self-check does with an answer, whatever it is about."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from metalearn_lib.course.exercises import checks as check
+from metalearn_lib.course.exercises.checks import CheckFailed, core
+from metalearn_lib.course.exercises.checks.core import Answer, Cases, expect, expect_number, expect_tensor, self_check
+
+
+@self_check("9.1")
+def doubled(answer: Answer, cases: Cases) -> Iterator[Any]:
+    """Twice the input."""
+    values = torch.rand(3)
+    got = expect_tensor(answer(values), (3,), given="three numbers", like=values, hint=1)
+    yield "shape"
+    core.expect_close(got, 2 * values, given="three numbers", suspects={"that is the square": values**2}, hint=2)
+    yield "values"
+    if cases == "hidden":
+        expect_number(answer(torch.tensor(2.0)), 4.0, given="2")
+        yield "a number"
+
+
+def said(answer: Any, **options: Any) -> str:
+    with pytest.raises(CheckFailed) as failure:
+        doubled(answer, **options)
+    assert failure.value.__cause__ is None
+    assert failure.value.__suppress_context__ or failure.value.__context__ is None
+    return str(failure.value)
+
+
+def test_one_stable_line_for_a_right_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    doubled(lambda x: 2 * x)
+    doubled(lambda x: x + x, cases="hidden")
+    assert capsys.readouterr().out == "✓ doubled: 2 properties hold\n✓ doubled: 3 more, hidden\n"
+
+
+def in_place(x: Tensor) -> Tensor:
+    x *= 2
+    return x
+
+
+def wrong_shape(x: Tensor) -> Tensor:
+    return x @ torch.ones(7)
+
+
+def not_yet(x: Tensor) -> Tensor:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (None, "doubled: not answered yet"),
+        (..., "not answered yet"),
+        (not_yet, "not answered yet"),
+        (lambda x: None, "is the `return` missing?"),
+        (3, "I expected a function, got an int, 3: hand in its name"),
+        (lambda x: [1, 2], "with three numbers I expected a tensor of shape [3], got a list of 2: torch.stack makes"),
+        (lambda x: 2 * x[:2], "got shape [2]; see hint 1"),
+        (lambda x: (2 * x).double(), "the dtype of the input, torch.float32, got torch.float64"),
+        (lambda x: (2 * x).to("meta"), "a result on cpu, got one on meta"),
+        (lambda x: x / 0, "finite numbers, got infinity"),
+        (lambda x: 0 * x / 0, "finite numbers, got NaN"),
+        (lambda x: x**2, "at [0], got"),
+        (lambda x: x**2, ": that is the square; see hint 2."),
+        (in_place, "your function changed its argument 1, a tensor of shape [3]: work on a copy"),
+        (wrong_shape, "your function raised RuntimeError"),
+        (wrong_shape, "at `return x @ torch.ones(7)`"),
+        (lambda: 0, "your function raised TypeError"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_paragraph(answer: Any, says: str) -> None:
+    message = said(answer)
+    assert says in message
+    assert message.startswith("doubled: ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("4", "the number 4, got a str, '4'"),
+        (True, "got a bool, True"),
+        (float("nan"), "NaN"),
+        (5, "I expected 4, got 5"),
+    ],
+)
+def test_numbers_are_told_apart_too(value: Any, says: str) -> None:
+    message = said(lambda x: value if x.ndim == 0 else 2 * x, cases="hidden")
+    assert says in message
+
+
+def test_a_notebook_shows_the_message_alone() -> None:
+    with pytest.raises(CheckFailed) as failure:
+        doubled(lambda x: x)
+    assert failure.value._render_traceback_() == [f"CheckFailed: {failure.value}"]
+
+
+def test_inputs_of_every_kind_are_guarded() -> None:
+    def grow(values: Any) -> Any:
+        values.append(1)
+        return values
+
+    for given in ([0], {"a": [1.0]}):
+        with pytest.raises(CheckFailed, match="changed its argument 1"):
+            Answer(lambda x: grow(x if isinstance(x, list) else x["a"]))(given)
+    assert Answer(lambda x, flag: len(x))([1, 2], flag=True) == 2
+
+
+def test_the_random_state_of_the_notebook_is_kept_and_the_check_sees_the_same_numbers_each_time() -> None:
+    drawn: list[Any] = []
+
+    def draws(x: Tensor) -> Tensor:
+        drawn.append((x.tolist(), torch.rand(1).item(), random.random()))
+        return 2 * x
+
+    torch.manual_seed(5)
+    random.seed(5)
+    before = torch.get_rng_state(), random.getstate()
+    doubled(draws)
+    random.random(), torch.rand(3)
+    torch.set_rng_state(before[0])
+    random.setstate(before[1])
+    doubled(draws)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+    assert drawn[0] == drawn[1]
+
+
+def test_the_outcome_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted: list[tuple[str, bool]] = []
+    monkeypatch.setattr(core, "_record", lambda exercise, *, passed: noted.append((exercise, passed)))
+    doubled(lambda x: 2 * x)
+    said(lambda x: x)
+    assert noted == [("9.1", True), ("9.1", False)]
+
+
+def test_expect_holds_or_tells() -> None:
+    expect(True, "x", "y", "z")
+    with pytest.raises(CheckFailed, match=r"^with x I expected y, got z: why; see hint 3$"):
+        expect(False, "x", "y", "z", cause="why", hint=3)
+
+
+def test_cases_are_shown_or_hidden() -> None:
+    with pytest.raises(ValueError, match="use 'shown' or 'hidden'"):
+        doubled(lambda x: 2 * x, cases="all")
+
+
+def test_checks_are_found_by_name() -> None:
+    checks = check.all_checks()
+    assert {"median_prototypes", "ridge_logits"} <= checks.keys()
+    assert check.median_prototypes is checks["median_prototypes"]
+    assert "ridge_logits" in dir(check)
+    assert all(function.__doc__ for function in checks.values())
+    with pytest.raises(AttributeError, match="there is no check called 'nonsense'; the checks are "):
+        check.nonsense
+
+
+def test_two_checks_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "_chapters", lambda: [Path("chapter_88.py"), Path("chapter_99.py")])
+    monkeypatch.setattr(check, "import_module", lambda name: SimpleNamespace(doubled=doubled))
+    with pytest.raises(ValueError, match=r"two checks are called 'doubled'; the second is in chapter_99.py"):
+        check.all_checks()

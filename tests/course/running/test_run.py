@@ -1,0 +1,231 @@
+"""`metalearn run`, called as a user calls it, on notebooks of three lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+
+from metalearn_lib.files import root
+
+CLAIM = "from metalearn_lib.course import claim\nclaim('one', True)\nclaim('two', True)"
+# the command, for a library that nobody edits while the test runs
+METALEARN = (
+    "from metalearn_lib.course import cli; from metalearn_lib.course.running import chapters; "
+    "chapters.library_hash = lambda: 'fixed'; "
+    "cli.app(prog_name='metalearn')"
+)
+SLEEP = "import time\nprint('before', flush=True)\ntime.sleep(60)"
+
+
+class Course:
+    """A course folder and the command line on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.out = folder / "build"
+        self.env = os.environ | {"METALEARN_NOTEBOOKS": str(folder / "notebooks"), "PYTHONPATH": str(root())}
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", METALEARN, "run", *arguments]
+        if "--in-place" not in arguments:
+            words += ["--out", str(self.out)]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(words, env=self.env | env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+
+    def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:
+        process = self.start(*arguments, **env)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out, err
+
+    def report(self) -> dict[str, Any]:
+        chapters: dict[str, Any] = json.loads((self.out / "report.json").read_text())["chapters"]
+        return chapters
+
+    def files(self) -> set[str]:
+        return {path.name for path in self.out.iterdir()} - {".lock"}
+
+    def outputs(self, name: str) -> str:
+        notebook = nbformat.read(self.out / f"{name}.ipynb", as_version=4)
+        return "".join(o.get("text", "") for c in notebook.cells if c.cell_type == "code" for o in c.outputs)
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    return Course(tmp_path)
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def sleeping(course: Course, write_notebook: Any) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """A run that has finished 00_done and sleeps in 01_slow, and all processes that it started."""
+    write_notebook("00_done", CLAIM)
+    write_notebook("01_slow", SLEEP)
+    process = course.start()
+    me = psutil.Process(process.pid)
+    wait_for(lambda: (course.out / "00_done.ipynb").exists(), "the first chapter")
+    wait_for(lambda: any("ipykernel_launcher" in " ".join(p.cmdline()) for p in children(me)), "the second kernel")
+    yield process, children(me)
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+    return [child for child in process.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
+
+
+def test_success_and_resume(course: Course, write_notebook: Any) -> None:
+    write_notebook("00_one", CLAIM)
+    path = write_notebook("01_two", "import os\nprint(os.path.basename(os.getcwd()), seed)")
+    code, out, err = course.run("--seed", "3", "--jobs", "2")
+    assert code == 0 and not err
+    assert course.files() == {"00_one.ipynb", "01_two.ipynb", "report.json"}
+    entry = course.report()["00_one"]
+    assert entry["status"] == "ok" and entry["claims"] == 2 and entry["peak_mb"] > 20 and entry["seconds"] > 0
+    assert entry["slowest"][0]["cell"] in (2, 3) and entry["options"]["seed"] == 3
+    assert course.outputs("01_two") == "notebooks 3\n"
+
+    before = (course.out / "00_one.ipynb").stat().st_mtime_ns
+    write_notebook("01_two", "print('changed')")
+    code, out, _ = course.run("--seed", "3")
+    assert code == 0 and "00_one   unchanged" in out and course.outputs("01_two") == "changed\n"
+    assert (course.out / "00_one.ipynb").stat().st_mtime_ns == before
+
+    (course.out / "00_one.ipynb").write_text("{}")  # tampered with: made again
+    code, out, _ = course.run("0", "--seed", "3")
+    assert code == 0 and "unchanged" not in out and "01_two" in course.report() and path.exists()
+    _, out, _ = course.run("00_one", "--force", "--seed", "3")
+    assert "unchanged" not in out
+
+
+def test_a_failing_cell(course: Course, write_notebook: Any) -> None:
+    write_notebook("00_bad", "x = 1", "print('before')\n1 / 0  # this line", "print('never')")
+    write_notebook("01_good", CLAIM)
+    code, out, err = course.run()
+    assert code == 1 and "00_bad   failed" in out and "01_good  not run" in out
+    assert "00_bad, cell 4 failed" in err and "1 / 0  # this line" in err and "ZeroDivisionError" in err
+    assert "before" in course.outputs("00_bad") and "never" not in course.outputs("00_bad")
+    text = (course.out / "report.json").read_text()
+    assert "\\u001b" not in text and "\x1b" not in text and course.report()["00_bad"]["error"]["cell"] == 4
+
+    code, out, err = course.run("--keep-going", "--seed", "1")
+    assert code == 1 and "01_good  ok" in out and "00_bad, cell 4 failed" in err  # the injected cell is not counted
+
+
+def test_what_is_not_there(course: Course, write_notebook: Any) -> None:
+    write_notebook("00_one", CLAIM)
+    write_notebook("04_two", CLAIM, parameters='profile = "quick"\ndevice = "auto"\nseed = 0\nsteps = 5')
+    for arguments, says in (
+        (["7"], "unknown chapter '7'; the chapters are 00_one, 04_two"),
+        (["4", "--param", "stepz=3"], "'stepz'; the known parameters are: device, profile, seed, steps"),
+        (["0", "4", "--param", "steps=3"], "00_one has no parameter 'steps'"),
+        (["--param", "stepz=3"], "no chapter has a parameter 'stepz'"),
+        (["--param", "steps"], "write it as name=value"),
+        (["--profile", "fast"], "choose quick or full"),
+        (["--device", "tpu"], "choose auto or cpu or cuda"),
+        (["--in-place", "--seed", "1"], "--in-place executes with the defaults"),
+    ):
+        code, _, err = course.run(*arguments)
+        assert code == 2 and says in err and "Traceback" not in err, err
+    assert not course.out.exists()
+    assert course.run("--param", "steps=3")[0] == 0  # known to one chapter of the whole course
+
+
+def test_a_cell_that_takes_too_long(course: Course, write_notebook: Any) -> None:
+    write_notebook("00_slow", SLEEP)
+    code, _, err = course.run("--cell-timeout", "2")
+    assert code == 1 and "00_slow, cell 3" in err and "ran longer than 2 s" in err and "--cell-timeout" in err
+    assert course.outputs("00_slow") == "before\n"
+
+
+def test_a_kernel_that_dies(course: Course, write_notebook: Any) -> None:
+    write_notebook("00_dies", "import os\nos._exit(1)")
+    code, _, err = course.run()
+    assert code == 1 and "00_dies, cell 3" in err and "the kernel died" in err
+
+
+def test_ctrl_c_leaves_nothing_half_written(course: Course, sleeping: Any, write_notebook: Any) -> None:
+    process, started = sleeping
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and "interrupted" in err and "Traceback" not in err
+    assert course.files() == {"00_done.ipynb", "report.json"} and set(course.report()) == {"00_done"}
+    wait_for(lambda: all_gone(started), "the end of every process")
+    write_notebook("01_slow", "print('quick')")
+    code, out, _ = course.run()
+    assert code == 0 and "00_done  unchanged" in out and "01_slow  ok" in out
+
+
+def test_kill_9_and_on(course: Course, sleeping: Any, write_notebook: Any) -> None:
+    process, started = sleeping
+    process.kill()
+    process.communicate()
+    wait_for(lambda: all_gone(started), "the end of every process")
+    write_notebook("01_slow", "print('quick')")
+    code, out, _ = course.run()
+    assert code == 0 and "00_done  unchanged" in out and "01_slow  ok" in out
+    assert course.files() == {"00_done.ipynb", "01_slow.ipynb", "report.json"}
+
+
+def test_one_run_at_a_time(course: Course, sleeping: Any) -> None:
+    process, _ = sleeping
+    code, _, err = course.run()
+    assert code == 1 and f"(process {process.pid})" in err and "--out" in err
+    process.terminate()
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 143 and "interrupted" in err
+
+
+def test_this_python_is_the_kernel(course: Course, write_notebook: Any, tmp_path: Path) -> None:
+    kernel = tmp_path / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(
+        json.dumps({"argv": ["no-such-python"], "display_name": "another", "language": "python"})
+    )
+    write_notebook("00_who", "import sys\nprint(sys.prefix)")
+    course.env["JUPYTER_PATH"] = str(tmp_path / "jupyter")
+    code, _, err = course.run(JUPYTER_PREFER_ENV_PATH="0")
+    assert code == 0, err
+    assert Path(course.outputs("00_who").strip().replace("~", str(Path.home()), 1)).name == Path(sys.prefix).name
+
+
+def test_in_place(course: Course, write_notebook: Any) -> None:
+    good = write_notebook("00_good", CLAIM)
+    assert course.run("0", "--in-place")[0] == 0
+    stored = nbformat.read(good, as_version=4)
+    assert [c.execution_count for c in stored.cells if c.cell_type == "code"] == [1, 2]
+    assert stored.cells[2].outputs[0].text == "✓ one\n✓ two\n"
+    assert set(stored.metadata) == {"kernelspec", "language_info"}
+    assert all(set(cell.metadata) <= {"tags"} for cell in stored.cells)
+    assert {path.name for path in good.parent.iterdir()} == {"00_good.ipynb"} and not course.out.exists()
+    first = good.read_bytes()
+    assert course.run("0", "--in-place")[0] == 0 and good.read_bytes() == first
+
+    for name, source, says in (
+        ("01_bad", "1 / 0", "ZeroDivisionError"),
+        ("02_loud", "import sys\nprint('oh', file=sys.stderr)", "the cell wrote to stderr"),
+    ):
+        path = write_notebook(name, source)
+        before = path.read_bytes()
+        code, _, err = course.run(name, "--in-place")
+        assert code == 1 and says in err and path.read_bytes() == before

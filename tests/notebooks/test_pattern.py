@@ -1,0 +1,179 @@
+"""The pattern of exercises: each rule finds its fault, and the chapters have none."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from metalearn_lib.course.exercises import Exercise, exercises
+from metalearn_lib.files import root
+from tests.notebooks import pattern
+from tests.notebooks.rules import faults as notebook_faults
+from tests.notebooks.stored_notebook import StoredNotebook
+
+HINTS = "".join(f"<details><summary>Hint {k}: where</summary>\n\nThere.\n</details>\n" for k in (1, 2))
+ANSWER = "def {0}(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION\n"
+CHECK = 'check.{0}({0})\n### BEGIN HIDDEN TESTS\ncheck.{0}({0}, cases="hidden")\n### END HIDDEN TESTS'
+NAMES = ("median_prototypes", "ridge_logits", "peeking_logits")
+
+
+def grading(name: str, *, grade: bool, solution: bool, points: int = 0) -> dict[str, Any]:
+    found = {"grade_id": name, "grade": grade, "solution": solution, "locked": not solution, "task": False}
+    return {**found, "schema_version": 3, **({"points": points} if grade else {})}
+
+
+def task(k: int, points: int = 3) -> Any:
+    heading = f"### Exercise 4.{k} · Task {k} · ●●○ difficulty · ●●● importance · 10 min · {points} points"
+    nbgrader = grading(f"ex-4-{k}", grade=False, solution=False)
+    return new_markdown_cell(f"{heading}\n\nDo it.\n\n{HINTS}", metadata={"tags": ["exercise"], "nbgrader": nbgrader})
+
+
+def good() -> Any:
+    """Three exercises with a check, one open question, and cells around them."""
+    cells = [new_markdown_cell("## Exercises", metadata={"tags": ["part-exercises"]})]
+    for k, name in enumerate(NAMES, 1):
+        answer = grading(f"ex-4-{k}-answer", grade=False, solution=True)
+        check = grading(f"ex-4-{k}-check", grade=True, solution=False, points=3)
+        cells += [
+            task(k),
+            new_code_cell(ANSWER.format(name), metadata={"nbgrader": answer}),
+            new_code_cell(CHECK.format(name), metadata={"nbgrader": check}),
+        ]
+    cells.append(new_code_cell("measure()"))
+    opened = task(4, points=5)
+    opened.source = opened.source.replace("5 points", "5 points · you may skip this", 1)
+    open_answer = grading("ex-4-4-answer", grade=True, solution=True, points=5)
+    text = "<!-- ### BEGIN SOLUTION -->\nBecause.\n<!-- ### END SOLUTION -->"
+    cells += [opened, new_markdown_cell(text, metadata={"nbgrader": open_answer})]
+    return new_notebook(cells=[*cells, new_markdown_cell("## Quiz", metadata={"tags": ["part-quiz"]})])
+
+
+TASK, FIRST_ANSWER, FIRST_CHECK, SECOND_CHECK, OPEN, OPEN_ANSWER, LAST = 1, 2, 3, 6, 11, 12, 13
+
+
+def stored(notebook: Any, folder: Path, name: str = "04_good.ipynb") -> StoredNotebook:
+    nbformat.write(notebook, folder / name)
+    return StoredNotebook(folder / name)
+
+
+def departures(notebook: StoredNotebook) -> Any:
+    return pattern.faults(notebook.raw["cells"], chapter=int(notebook.path.name[:2]))
+
+
+def replace(cell: int, old: str, new: str) -> Callable[[Any], None]:
+    def change(notebook: Any) -> None:
+        assert old in notebook.cells[cell].source
+        notebook.cells[cell].source = notebook.cells[cell].source.replace(old, new)
+
+    return change
+
+
+def grade(cell: int, **values: Any) -> Callable[[Any], None]:
+    return lambda notebook: notebook.cells[cell].metadata.nbgrader.update(values)
+
+
+def drop(cell: int, key: str) -> Callable[[Any], None]:
+    return lambda notebook: notebook.cells[cell].metadata.nbgrader.pop(key)
+
+
+def leave(*numbers: int) -> Callable[[Any], None]:
+    return lambda notebook: notebook.update(cells=[notebook.cells[n] for n in numbers])
+
+
+def remove(cell: int) -> Callable[[Any], None]:
+    return lambda notebook: notebook.cells.pop(cell)
+
+
+def tag(cell: int, name: str) -> Callable[[Any], None]:
+    return lambda notebook: notebook.cells[cell].metadata.update(tags=[name])
+
+
+FAULTS: list[tuple[str, int, Callable[[Any], None]]] = [
+    ("the first line is not of the form", TASK + 1, replace(TASK, " · 10 min", "")),
+    ("the first line is not of the form", TASK + 1, replace(TASK, "●●○", "●●○○")),
+    ("the first line is not of the form", TASK + 1, replace(TASK, "●●○ difficulty", "●○ difficulty")),
+    ("the exercises are numbered 4.2, 4.2, 4.3, 4.4, not 4.1", TASK + 1, replace(TASK, "4.1 ·", "4.2 ·")),
+    ("has 1 hints; give 2 or 3", TASK + 1, replace(TASK, "<details><summary>Hint 2", "<b><summary>Hint 2")),
+    ("hint 2 needs a summary", TASK + 1, replace(TASK, "Hint 2: where", "Hint 2")),
+    ("hint 2 needs a summary", TASK + 1, replace(TASK, "Hint 2:", "Hint 3:")),
+    ("the heading says 4 points, the metadata of its cells 3", TASK + 1, replace(TASK, "3 points", "4 points")),
+    ("the cell of the task has no nbgrader metadata", TASK + 1, lambda n: n.cells[TASK].metadata.pop("nbgrader")),
+    ("'ex-4-1' of cell 2; each is used once", FIRST_ANSWER + 1, grade(FIRST_ANSWER, grade_id="ex-4-1")),
+    ("must begin with 'ex-4-1'", FIRST_ANSWER + 1, grade(FIRST_ANSWER, grade_id="ex-4-10-answer")),
+    ("letters, digits, - and _ only", FIRST_ANSWER + 1, grade(FIRST_ANSWER, grade_id="ex-4-1-änder")),
+    ("the nbgrader metadata lacks points", FIRST_CHECK + 1, drop(FIRST_CHECK, "points")),
+    ("the nbgrader metadata lacks locked", FIRST_ANSWER + 1, drop(FIRST_ANSWER, "locked")),
+    ("must have schema_version 3", FIRST_ANSWER + 1, grade(FIRST_ANSWER, schema_version=2)),
+    ("fit no code cell", FIRST_ANSWER + 1, grade(FIRST_ANSWER, locked=True)),
+    ("has answer", TASK + 1, remove(FIRST_CHECK)),
+    ("has check", TASK + 1, remove(FIRST_ANSWER)),
+    ("has neither", OPEN + 1, remove(OPEN_ANSWER)),
+    ("needs one solution", FIRST_ANSWER + 1, replace(FIRST_ANSWER, "### END SOLUTION", "")),
+    ("needs one solution", OPEN_ANSWER + 1, replace(OPEN_ANSWER, "Because.", "")),
+    ("no valid Python without its solution", FIRST_ANSWER + 1, replace(FIRST_ANSWER, "(x):", "(x:")),
+    ("calls no self-check", FIRST_CHECK + 1, replace(FIRST_CHECK, "check.median_prototypes(median_prototypes)\n", "")),
+    ("lacks ### BEGIN HIDDEN TESTS", FIRST_CHECK + 1, replace(FIRST_CHECK, ', cases="hidden"', "")),
+    ("lacks ### BEGIN HIDDEN TESTS", FIRST_CHECK + 1, replace(FIRST_CHECK, "### END HIDDEN TESTS", "")),
+    ("there is no check.nonsense", FIRST_CHECK + 1, replace(FIRST_CHECK, "check.median_prototypes", "check.nonsense")),
+    ("belongs to exercise 4.1, not 4.2", SECOND_CHECK + 1,
+     replace(SECOND_CHECK, "check.ridge_logits", "check.median_prototypes")),
+    ("remove the nbval tag", FIRST_CHECK + 1, tag(FIRST_CHECK, "nbval-ignore-output")),
+    ("belongs to no exercise", LAST + 1,
+     lambda n: n.cells[LAST].metadata.update(nbgrader=grading("late", grade=False, solution=False))),
+    ("the chapter has 2 exercises; at least 3", 5, leave(*range(7))),
+]  # fmt: skip
+
+
+def test_the_pattern_has_no_fault(tmp_path: Path) -> None:
+    assert list(departures(stored(good(), tmp_path))) == []
+
+
+@pytest.mark.parametrize(("says", "cell", "spoil"), FAULTS, ids=[f"{cell}: {says}" for says, cell, _ in FAULTS])
+def test_each_fault_is_found_in_its_cell(says: str, cell: int, spoil: Callable[[Any], Any], tmp_path: Path) -> None:
+    notebook = copy.deepcopy(good())
+    spoil(notebook)
+    found = list(departures(stored(notebook, tmp_path)))
+    assert any(says in message and number == cell for number, message in found), found
+
+
+def test_a_notebook_without_exercises_has_no_fault(tmp_path: Path) -> None:
+    assert list(departures(stored(new_notebook(cells=[new_code_cell("x = 1")]), tmp_path))) == []
+
+
+def test_the_checks_of_a_stored_chapter_include_the_pattern(tmp_path: Path) -> None:
+    notebook = good()
+    grade(FIRST_CHECK, points=7)(notebook)
+    found = [str(fault) for fault in notebook_faults(stored(notebook, tmp_path).path)]
+    assert "cell 2: the heading says 3 points, the metadata of its cells 7 [exercise-pattern]" in found
+
+
+def test_what_is_read() -> None:
+    first, *_, last = exercises(good().cells)
+    assert first == Exercise(
+        number="4.1", title="Task 1", difficulty=2, importance=3, minutes=10, points=3, skippable=False,
+        hints=("Hint 1: where", "Hint 2: where"), grade_ids=("ex-4-1", "ex-4-1-answer", "ex-4-1-check"),
+        checks=("median_prototypes",), solution="def median_prototypes(x):\n    return x",
+    )  # fmt: skip
+    assert (last.number, last.skippable, last.points, last.checks) == ("4.4", True, 5, ())
+    assert last.solution == "Because."
+
+
+CHAPTERS = sorted((root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_the_exercises_of_a_chapter_follow_the_pattern(path: Path) -> None:
+    assert list(departures(StoredNotebook(path))) == []
+
+
+def test_chapters_that_have_exercises_keep_them() -> None:
+    numbers = {path.stem: [e.number for e in exercises(StoredNotebook(path).raw["cells"])] for path in CHAPTERS}
+    assert len(numbers["00_start_here"]) >= 5
+    assert len(numbers["01_background"]) >= 4
+    assert len(numbers["04_metric_based"]) >= 5
