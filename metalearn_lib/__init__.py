@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from metalearn_lib.scores import Comparison, Score
     from metalearn_lib.training import meta_train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public names, by the room in which they live; a room of its own name is a module.
 _HOMES = {
