@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -164,10 +162,3 @@ def test_checks_are_found_by_name() -> None:
     assert all(function.__doc__ for function in checks.values())
     with pytest.raises(AttributeError, match="there is no check called 'nonsense'; the checks are "):
         check.nonsense
-
-
-def test_two_checks_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "_chapters", lambda: [Path("chapter_88.py"), Path("chapter_99.py")])
-    monkeypatch.setattr(check, "import_module", lambda name: SimpleNamespace(doubled=doubled))
-    with pytest.raises(ValueError, match=r"two checks are called 'doubled'; the second is in chapter_99.py"):
-        check.all_checks()
