@@ -12,31 +12,33 @@ import torch
 
 from metalearn_lib.scores import Score
 
-from .core import Answer, Cases, describe, expect, expect_number, fail, self_check
+from .core import Answer, Cases, Function, describe, expect, fail, self_check
 
 
-@self_check("0.1")
+@self_check(
+    "0.1",
+    reference=lambda n, k, q: (n * k, n * q, 1 / n),
+    mistakes={
+        "this is one class, and the episode has N of them": lambda n, k, q: (k, q, 1 / n),
+        "the two sets are swapped": lambda n, k, q: (n * q, n * k, 1 / n),
+        "the queries are counted in": lambda n, k, q: (n * (k + q), n * q, 1 / n),
+        "the support texts are counted in": lambda n, k, q: (n * k, n * (k + q), 1 / n),
+        "Q is a number for each class": lambda n, k, q: (n * k, n + q, 1 / n),
+        "a guess is one of N classes; how many examples each has does not matter": (
+            lambda n, k, q: (n * k, n * q, 1 / (n * k))
+        ),
+        "this is the number of classes, not a share": lambda n, k, q: (n * k, n * q, n),
+        "these are points; accuracies of this course are shares": lambda n, k, q: (n * k, n * q, 100 / n),
+        "// throws the fraction away, / keeps it": lambda n, k, q: (n * k, n * q, 1 // n),
+    },
+    returns="three numbers (support, query, chance)",
+    parts=("the support texts", "the queries", "chance"),
+)
 def episode_size(answer: Answer, cases: Cases) -> Iterator[Any]:
     """How many support texts and queries an episode has, and what guessing gets."""
-    shapes = [(5, 1, 15), (10, 5, 4)] if cases == "shown" else [(2, 7, 1), (64, 1, 3)]
-    for n, k, q in shapes:
+    for n, k, q in [(5, 1, 15), (10, 5, 4)] if cases == "shown" else [(2, 7, 1), (64, 1, 3)]:
         given = f"{n} ways, {k} shot{'s' * (k > 1)} and {q} quer{'ies' if q > 1 else 'y'} a class"
-        got = answer(n, k, q)
-        if not isinstance(got, list | tuple) or len(got) != 3:
-            fail(given, "three numbers (support, query, chance)", describe(got), hint=1)
-        one_class = "this is one class, and the episode has N of them"
-        support = {one_class: k, "the two sets are swapped": n * q, "the queries are counted in": n * (k + q)}
-        expect_number(got[0], n * k, given=f"{given}, for the support texts,", suspects=support, hint=1)
-        query = {one_class: q, "the support texts are counted in": n * (k + q), "Q is a number for each class": n + q}
-        expect_number(got[1], n * q, given=f"{given}, for the queries,", suspects=query, hint=1)
-        chance = {
-            "a guess is one of N classes; how many examples each has does not matter": 1 / (n * k),
-            "this is the number of classes, not a share": n,
-            "these are points; accuracies of this course are shares": 100 / n,
-            "// throws the fraction away, / keeps it": 1 // n,
-        }
-        expect_number(got[2], 1 / n, given=f"{given}, for chance,", suspects=chance, hint=2)
-        yield given
+        yield answer.expect(given, n, k, q, hint=(1, 1, 2))
 
 
 @self_check("0.2")
@@ -148,60 +150,54 @@ def leaky_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
     yield "same seed, same episode"
 
 
-@self_check("0.4")
+def _planned(
+    deviation: Function, *, z: float = 1.96, power: float = 2, turn: Function = math.ceil, least: int = 2
+) -> Function:
+    """The number of episodes of a study, planned from the deviation of the values in a pilot."""
+    return lambda a, b, half_width: max(least, turn((z * float(deviation(a, b)) / half_width) ** power))
+
+
+def _paired(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a - b).std(ddof=1))
+
+
+_needed = _planned(_paired)
+
+
+@self_check(
+    "0.4",
+    reference=_needed,
+    mistakes={
+        "a part of an episode cannot be drawn: round up": _planned(_paired, turn=float),
+        "rounded down, the interval is a little too wide": _planned(_paired, turn=math.floor),
+        "one episode has no interval: never below 2": _planned(_paired, least=0),
+        "the interval is to be paired: the deviation of the differences counts": _planned(
+            lambda a, b: math.hypot(a.std(ddof=1), b.std(ddof=1))
+        ),
+        "1.96 is missing: this is one standard error": _planned(_paired, z=1),
+        "the width falls with √n: square": _planned(_paired, power=1),
+        "half_width is half of the interval, not all of it": _planned(_paired, z=2 * 1.96),
+        "divide by n − 1 in the deviation: ddof=1": _planned(lambda a, b: (a - b).std()),
+        "the deviation of one method alone": _planned(lambda a, b: a.std(ddof=1)),
+        "Student's t is for the pilot's few episodes; the study will have many: 1.96": _planned(
+            lambda a, b: (Score.of(a - b).high - (a - b).mean()) * len(a) ** 0.5, z=1
+        ),
+        "the variance, squared once more": _planned(lambda a, b: (a - b).var(ddof=1)),
+        "the new study stands alone: do not take the pilot off": lambda a, b, h: _needed(a, b, h) - len(a),
+    },
+    tolerance=1e-6,
+)
 def episodes_needed(answer: Answer, cases: Cases) -> Iterator[Any]:
     """How many episodes give the paired interval of a difference the half-width that is wanted."""
-
-    def compare(a: np.ndarray, b: np.ndarray, half_width: float) -> None:
-        given = f"a pilot of {len(a)} episodes and a half-width of {half_width}"
-        z, t, s = 1.96, _t(len(a)), float((a - b).std(ddof=1))
-        apart = math.hypot(float(a.std(ddof=1)), float(b.std(ddof=1)))
-        exact = (z * s / half_width) ** 2
-        right = max(2, math.ceil(exact))
-        suspects = {
-            "a part of an episode cannot be drawn: round up": exact,
-            "rounded down, the interval is a little too wide": math.floor(exact),
-            "the interval is to be paired: the deviation of the differences counts": math.ceil(
-                (z * apart / half_width) ** 2
-            ),
-            "1.96 is missing: this is one standard error": math.ceil((s / half_width) ** 2),
-            "the width falls with √n: square": math.ceil(z * s / half_width),
-            "half_width is half of the interval, not all of it": math.ceil((2 * z * s / half_width) ** 2),
-            "divide by n − 1 in the deviation: ddof=1": math.ceil((z * float((a - b).std()) / half_width) ** 2),
-            "the deviation of one method alone": math.ceil((z * float(a.std(ddof=1)) / half_width) ** 2),
-            "Student's t is for the pilot's few episodes; the study will have many: 1.96": math.ceil(
-                (t * s / half_width) ** 2
-            ),
-            "the variance, squared once more": math.ceil((z * s**2 / half_width) ** 2),
-            "the new study stands alone: do not take the pilot off": right - len(a),
-        }
-        expect_number(answer(a, b, half_width), right, given=given, tolerance=1e-6, suspects=suspects, hint=2)
-
     pilot = 40 if cases == "shown" else 12
     hard = 0.08 * torch.randn(pilot, dtype=torch.float64).numpy()
     own = 0.05 * torch.randn(2, pilot, dtype=torch.float64).numpy()
     a, b = 0.55 + hard + own[0], 0.5 + hard + own[1]
-    if cases == "shown":
-        compare(a, b, 0.01)
-        yield "a number of episodes"
-        compare(a, b, 0.005)
-        yield "half the width"
-        compare(b, a, 0.01)
-        yield "the order of the two does not matter"
-        return
-    compare(a, b, 0.002)
-    yield "a narrow interval"
-    compare(a, b, 0.5)
-    yield "a wide interval still needs two episodes"
-    expect_number(answer(a, a, 0.01), 2, given="a method and itself", hint=2)
-    yield "no deviation"
-
-
-def _t(episodes: int) -> float:
-    """The 97.5 % quantile of Student's t: the half-width of n values that have the standard error 1."""
-    values = np.arange(episodes, dtype=np.float64)
-    score = Score.of(values)
-    return float((score.high - score.mean) / (values.std(ddof=1) / math.sqrt(episodes)))
+    for one, other, half_width in (
+        [(a, b, 0.01), (b, a, 0.005), (a, b, 0.2)] if cases == "shown" else [(a, b, 0.002), (b, a, 0.5), (a, a, 0.01)]
+    ):
+        given = f"a pilot of {pilot} episodes and a half-width of {half_width}"
+        yield answer.expect("a method and itself" if one is other else given, one, other, half_width, hint=2)
 
 
 def _parts(got: Any, given: str) -> list[list[int]]:
