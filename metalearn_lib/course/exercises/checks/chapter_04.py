@@ -165,22 +165,19 @@ def peeking_logits(answer: Answer, cases: Cases) -> Iterator[Any]:
         yield "values"
 
 
-def _hits(logits: Function, episodes: tuple[Tensor, ...], n_way: int) -> Tensor:
-    """Whether each query is answered rightly [T, M]."""
-    return torch.stack([(logits(s, c, q, n_way).argmax(1) == t).double() for s, c, q, t in zip(*episodes, strict=True)])
+def _right(unit: Callable[[Tensor], Tensor]) -> Function:
+    """What two classifiers get right, a value for each unit; `unit` makes them of the share of each query [T, M]."""
+
+    def pairs(a: Function, b: Function, *given: Any) -> list[Tensor]:
+        episodes, ways = list(zip(*given[:4], strict=True)), given[4]
+        return [
+            unit(torch.stack([f(s, c, q, ways).argmax(1) == t for s, c, q, t in episodes]).double()) for f in (a, b)
+        ]
+
+    return pairs
 
 
-def _accuracies(a: Function, b: Function, *given: Any) -> tuple[Tensor, ...]:
-    *episodes, n_way = given
-    return tuple(_hits(logits, tuple(episodes), n_way).mean(1) for logits in (a, b))  # [T] each
-
-
-def _all_queries(a: Function, b: Function, *given: Any) -> tuple[Tensor, ...]:
-    *episodes, n_way = given
-    return tuple(_hits(logits, tuple(episodes), n_way).flatten() for logits in (a, b))
-
-
-_gain, _slips = interval(_accuracies)
+_gain, _slips = interval(_right(lambda hits: hits.mean(1)))
 
 
 @self_check(
@@ -190,7 +187,7 @@ _gain, _slips = interval(_accuracies)
         **_slips,
         "the sign: the first classifier minus the second": lambda a, b, *episodes: _gain(b, a, *episodes),
         "these are points, not shares": lambda *given: tuple(100 * value for value in _gain(*given)),
-        "the unit is the episode, not the query": interval(_all_queries)[0],
+        "the unit is the episode, not the query": interval(_right(torch.flatten))[0],
     },
     returns="three numbers (mean, low, high)",
     parts=ENDS,

@@ -26,10 +26,10 @@ changed argument) stands with its words in the tests of the chapter.   Every cha
 from __future__ import annotations
 
 import copy
-import functools
 import random
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
 
 import numpy as np
@@ -53,6 +53,7 @@ class CheckFailed(AssertionError):
         return [f"CheckFailed: {self}"]  # what a notebook shows: the message, and no lines of the library
 
 
+@dataclass(eq=False, repr=False)
 class SelfCheck:
     """What a notebook calls: `name(answer, *, cases="shown")` prints one line, or raises `CheckFailed`.
 
@@ -62,24 +63,17 @@ class SelfCheck:
     Raises: CheckFailed, or ValueError for `cases` other than "shown" and "hidden".
     """
 
-    def __init__(
-        self,
-        properties: Callable[[Answer, Cases], Iterator[Any]],
-        exercise: str,
-        *,
-        reference: Function | None,
-        mistakes: Mapping[str, Function],
-        returns: str,
-        parts: Sequence[str],
-        tolerance: float,
-        hint: int,
-    ) -> None:
-        self.properties, self.exercise = properties, exercise
-        self.reference, self.mistakes = reference, mistakes
-        self.returns, self.parts, self.tolerance, self.hint = returns, parts, tolerance, hint
-        functools.update_wrapper(self, properties)
-        del self.__wrapped__  # type: ignore[attr-defined]  # the signature to show is that of the call
-        self.__name__ = properties.__name__
+    exercise: str
+    properties: Callable[[Answer, Cases], Iterator[Any]]
+    reference: Function | None = None  # a right answer
+    mistakes: Mapping[str, Function] = field(default_factory=dict)  # by the cause to name
+    returns: str = ""  # "[N, D]" for a tensor, "three numbers (mean, low, high)" for a tuple
+    parts: Sequence[str] = ("",)  # the names of the parts of a tuple, "the mean"
+    tolerance: float = 1e-4
+    hint: int = 1  # for a result of another kind or shape
+
+    def __post_init__(self) -> None:
+        self.__name__, self.__doc__ = self.properties.__name__, self.properties.__doc__
 
     def __call__(self, answer: Any, *, cases: Cases = "shown") -> None:
         name = self.__name__
@@ -102,24 +96,9 @@ class SelfCheck:
         print(f"{MARK} {name}: {held} more, hidden" if cases == "hidden" else f"{MARK} {name}: {_hold(held)}")
 
 
-def self_check(
-    exercise: str,
-    *,
-    reference: Function | None = None,
-    mistakes: Mapping[str, Function] | None = None,
-    returns: str = "",
-    parts: Sequence[str] = ("",),
-    tolerance: float = 1e-4,
-    hint: int = 1,
-) -> Callable[[Callable[[Answer, Cases], Iterator[Any]]], SelfCheck]:
-    """Make a check of a generator of properties.
-
-    `mistakes`: by the cause to name, functions with the learner's signature. `returns` describes what an answer
-    returns ("[N, D]" for a tensor, "three numbers (mean, low, high)" for a tuple), `parts` names the parts of a tuple
-    ("the mean"); `hint` belongs to a result of another kind or shape.
-    """
-    about: dict[str, Any] = {"returns": returns, "parts": parts, "tolerance": tolerance, "hint": hint}
-    return lambda properties: SelfCheck(properties, exercise, reference=reference, mistakes=mistakes or {}, **about)
+def self_check(exercise: str, **about: Any) -> Callable[[Callable[[Answer, Cases], Iterator[Any]]], SelfCheck]:
+    """Make a check of a generator of properties; `about` are the fields of `SelfCheck`."""
+    return lambda properties: SelfCheck(exercise, properties, **about)
 
 
 class Answer:
@@ -168,22 +147,21 @@ class Answer:
             raise TypeError(f"Answer.expect({given!r}): the check has no reference; give self_check one")
         got, right = self(*inputs, **options), check.reference(*copy.deepcopy(inputs), **copy.deepcopy(options))
         several = isinstance(right, tuple)
-        if several:
-            row = isinstance(got, list | tuple) or getattr(got, "ndim", 0) == 1
-            if not row or len(got) != len(right):
-                fail(given, check.returns, describe(got), hint=check.hint)
-        else:
-            got, right = (got,), (right,)
-        hints = [hint] * len(right) if isinstance(hint, int) else hint
-        within = check.tolerance if tolerance is None else tolerance
-        for place, (value, wanted, name) in enumerate(zip(got, right, check.parts, strict=True)):
-            what = f"{given}{'' if given.endswith(',') else ','} for {name}," if name else given
-            suspects = ((c, made[place] if several else made) for c, made in self.suspects(*inputs, **options))
-            if not isinstance(wanted, Tensor):
-                expect_number(value, wanted, given=what, tolerance=within, suspects=suspects, hint=hints[place])
-                continue
-            expect_tensor(value, tuple(wanted.shape), given=what, like=wanted, axes=check.returns, hint=check.hint)
-            expect_close(value, wanted, given=what, tolerance=within, suspects=suspects, hint=hints[place])
+        row = isinstance(got, list | tuple) or getattr(got, "ndim", 0) == 1
+        if several and not (row and len(got) == len(right)):
+            fail(given, check.returns, describe(got), hint=check.hint)
+        hints = [hint] * len(check.parts) if isinstance(hint, int) else hint
+        for place, name in enumerate(check.parts):
+            value, wanted = (got[place], right[place]) if several else (got, right)
+            what = f"{given.removesuffix(',')}, for {name}," if name else given
+            close: dict[str, Any] = {"given": what, "tolerance": tolerance or check.tolerance, "hint": hints[place]}
+            close["suspects"] = ((c, made[place] if several else made) for c, made in self.suspects(*inputs, **options))
+            if isinstance(wanted, Tensor):
+                axes = "" if several else check.returns
+                expect_tensor(value, tuple(wanted.shape), given=what, like=wanted, axes=axes, hint=check.hint)
+                expect_close(value.detach(), wanted.detach(), **close)
+            else:
+                expect_number(value, wanted, **close)
         return check.parts
 
     def suspects(self, *inputs: Any, **options: Any) -> Iterator[tuple[str, Any]]:
@@ -197,7 +175,7 @@ class Answer:
 
 
 def interval(
-    pairs: Callable[..., tuple[Any, Any]],
+    pairs: Callable[..., Iterable[Any]],
     *,
     unit: str = "episodes",
     number: str = "T",
@@ -222,26 +200,25 @@ def interval(
         gain = Score.of(a - b)
         return gain.high - gain.mean
 
-    def deviation(a: Any, b: Any) -> float:
-        return float((a - b).std(ddof=1))
-
     def welch(a: Any, b: Any) -> float:
         gain = Score.of(a).minus(Score.of(b))
         return gain.high - gain.difference
 
-    return by(student), {
-        f"the interval is not paired: take {take} first": by(welch),
-        f"this is one standard deviation; the mean of {number} {unit} varies less, by √{number}": by(deviation),
-        f"1.96 belongs to many {unit}; for few take Student's t (Score does)": by(
-            lambda a, b: 1.96 * deviation(a, b) / len(a) ** 0.5
+    def error(a: Any, b: Any) -> float:
+        return float((a - b).std(ddof=1)) / len(a) ** 0.5
+
+    widths = {
+        f"the interval is not paired: take {take} first": welch,
+        f"this is one standard deviation; the mean of {number} {unit} varies less, by √{number}": (
+            lambda a, b: error(a, b) * len(a) ** 0.5
         ),
-        f"the standard deviation is divided by {number}, not by √{number}": by(
+        f"1.96 belongs to many {unit}; for few take Student's t (Score does)": lambda a, b: 1.96 * error(a, b),
+        f"the standard deviation is divided by {number}, not by √{number}": (
             lambda a, b: student(a, b) / len(a) ** 0.5
         ),
-        "this is one standard error; 95 % needs more than two of them": by(
-            lambda a, b: deviation(a, b) / len(a) ** 0.5
-        ),
+        "this is one standard error; 95 % needs more than two of them": error,
     }
+    return by(student), {cause: by(width) for cause, width in widths.items()}
 
 
 ENDS = ("the mean", "the low end", "the high end")
