@@ -6,10 +6,12 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from metalearn_lib import Score
 from metalearn_lib.course.exercises import checks as check
 from metalearn_lib.course.exercises.checks import CheckFailed, core
 from metalearn_lib.course.exercises.checks.core import Answer, Cases, expect, expect_number, expect_tensor, self_check
@@ -96,6 +98,78 @@ def test_what_is_wrong_is_told_in_one_paragraph(answer: Any, says: str) -> None:
 def test_numbers_are_told_apart_too(value: Any, says: str) -> None:
     message = said(lambda x: value if x.ndim == 0 else 2 * x, cases="hidden")
     assert says in message
+
+
+def quotient(x: Tensor, y: Tensor, *, sign: int = 1) -> tuple[Tensor, float]:
+    return sign * x / y, float(len(x))
+
+
+@self_check(
+    "9.2",
+    reference=quotient,
+    mistakes={
+        "this one raises": lambda x, y, **_: x @ y[1:],
+        "the two are swapped": lambda x, y, *, sign=1: quotient(y, x, sign=sign),
+        "the sign was not used": lambda x, y, **_: (x / y, 0),
+        "one is missing": lambda x, y, **_: (x / y, len(x) - 1),
+    },
+    returns="two values (quotient, number)",
+    parts=("the quotient", "the number"),
+)
+def divided(answer: Answer, cases: Cases) -> Iterator[Any]:
+    """Quotient and number."""
+    x, y = torch.rand(2, 3) + 1
+    yield answer.expect("three numbers,", x, y, hint=(1, 2))
+    yield from answer.expect("a sign", x, y, sign=-1, hint=3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda x, y, **_: (y / x, 3), "with three numbers, for the quotient, I expected "),
+        (lambda x, y, **_: (y / x, 3), ": the two are swapped; see hint 1."),
+        (lambda x, y, **_: (x / y, 3), "with a sign, for the quotient, I expected"),
+        (lambda x, y, **_: (x / y, 3), ": the sign was not used; see hint 3."),
+        (lambda x, y, **_: [x / y, 2], "for the number, I expected 3, got 2: one is missing; see hint 2."),
+        (lambda x, y, **_: (x / y, 7), "for the number, I expected 3, got 7; see hint 2."),
+        (
+            lambda x, y, **_: x / y,
+            "with three numbers, I expected two values (quotient, number), got a tensor of shape",
+        ),
+        (lambda x, y, **_: ((x / y)[:1], 3), "a tensor of shape [3], got shape [1]; see hint 1."),
+    ],
+)
+def test_the_answer_is_compared_with_the_reference_part_by_part(answer: Any, says: str) -> None:
+    with pytest.raises(CheckFailed) as failure:
+        divided(answer)
+    assert says in str(failure.value)
+
+
+def test_the_properties_that_hold_are_counted_and_mistakes_are_asked_only_when_something_differs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: Any, **__: Any) -> None:
+        pytest.fail("a mistake was computed for a right answer")
+
+    monkeypatch.setattr(divided, "mistakes", {"asked": asked})
+    divided(lambda x, y, *, sign=1: [(sign * x / y).requires_grad_(), torch.tensor(3)])
+    assert capsys.readouterr().out == "✓ divided: 3 properties hold\n"
+
+
+def test_a_check_without_a_reference_says_so() -> None:
+    with pytest.raises(TypeError, match=r"Answer.expect\('two'\): the check has no reference; give self_check one"):
+        Answer(lambda x: x).expect("two", 2, hint=1)
+
+
+def test_the_interval_is_that_of_paired_differences() -> None:
+    a, b = torch.randn(2, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    right, mistakes = core.interval(lambda a, b: (a, b), unit="runs", finish=lambda ends, a, b: np.exp(ends).tolist())
+    score = Score.of((a - b).numpy())
+    assert right(a, b) == pytest.approx(np.exp([score.mean, score.low, score.high]))
+    made = [mistake(a, b) for mistake in mistakes.values()]
+    assert all(mean == pytest.approx(right(a, b)[0]) for mean, _, _ in made)
+    assert len({round(high, 9) for _, _, high in [*made, right(a, b)]}) == 6
+    assert "the mean of T runs varies less" in " ".join(mistakes)
 
 
 def test_a_notebook_shows_the_message_alone() -> None:

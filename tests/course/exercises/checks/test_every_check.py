@@ -98,6 +98,11 @@ def test_an_answer_that_is_not_there_yet_is_told(
     is_told(NOTEBOOKS[name], name, answer, says)
 
 
+@pytest.mark.parametrize("name", [name for name, function in CHECKS.items() if function.reference])
+def test_a_result_of_another_kind_is_told_what_is_to_be_returned(is_told: Callable[..., None], name: str) -> None:
+    is_told(NOTEBOOKS[name], name, lambda *_, **__: "nonsense", CHECKS[name].returns or "the number")
+
+
 def test_every_check_of_a_chapter_is_listed_once() -> None:
     """The list lets a chapter's checks be imported on first use; it must say what is there."""
     folder = Path(inspect.getfile(check)).parent

@@ -136,7 +136,6 @@ RIGHT = [
 ]
 WRONG = [
     ("episode_size", lambda n, k, q: (n * k, q, 1 / n), "for the queries, I expected 75, got 15: this is one class"),
-    ("episode_size", lambda n, k, q: n * (k + q), "three numbers (support, query, chance), got an int, 80; see hint 1"),
     (SPLIT, by_texts, "you cut a list of texts; draw the classes, and let each text follow its class; see hint 1"),
     (SPLIT, by_names(lambda labels, _: sorted({*labels})), "the classes are not drawn: always the same ones"),
     (SPLIT, by_names(lambda labels, _: names_of(labels, random.randrange(999))), "the same seed twice I expected"),
