@@ -228,6 +228,14 @@ def test_cases_are_shown_or_hidden() -> None:
         doubled(lambda x: 2 * x, cases="all")
 
 
+def test_a_check_imports_its_own_chapter_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(check, "import_module", lambda name: imported.append(name) or check.core)
+    monkeypatch.setattr(check.core, "ridge_logits", doubled, raising=False)
+    assert check.ridge_logits is doubled
+    assert imported == ["metalearn_lib.course.exercises.checks.chapter_04"]
+
+
 def test_checks_are_found_by_name() -> None:
     checks = check.all_checks()
     assert {"median_prototypes", "ridge_logits"} <= checks.keys()
