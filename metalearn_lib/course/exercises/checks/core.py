@@ -14,16 +14,18 @@ for each property that holds, and stops at the first that does not:
         if cases == "shown":
             yield answer.expect("3 examples a class, one of them far off,", support, labels, 2, hint=1)
 
-`answer.expect` calls answer, reference and (once something differs) the mistakes on copies of the same inputs; the first
-mistake that gives the same is named, so their order counts. Mistakes that resemble each other are one function with
-options; what the decorator uses stands above it. A reference that returns a tuple is compared part by part, by the names
-`parts`, and `yield from` then counts each part. "A mean and its interval" has its mistakes ready: `interval`.
+`answer.expect` calls answer, reference and (once something differs) the mistakes on copies of the same inputs; the
+first mistake that gives the same is named, so their order counts. Mistakes that resemble each other are one function
+with options; what the decorator uses stands above it. A reference that returns a tuple is compared part by part, by
+the names `parts`, and `yield from` then counts each part. "A mean and its interval" has its mistakes ready:
+`interval`.
 
-A property that no value shows (drawn at random, leaks, differentiable) is tested on `answer(…)` itself, by `expect…` or
-`fail`; `suspects=answer.suspects(…)` asks the mistakes there. Every property that the task names has a shown case, hidden
-cases are other instances of it. A test feeds each mistake to its check and demands its cause from a shown case; what no
-value can tell (an error, another type, a changed argument) stands with its words in the tests.   Every chapter with
-exercises
+A property that no value shows (drawn at random, leaks, differentiable) is tested on `answer(…)` itself, by `expect…`
+or `fail`; `suspects=answer.suspects(…)` asks the mistakes there. Every property that the task names has a shown case,
+hidden cases are other instances of it. A test feeds each mistake to its check and demands its cause from a shown
+case; what no value can tell (an error, another type, a changed argument) stands with its words in the tests.
+
+Every chapter with exercises
 """
 
 from __future__ import annotations
