@@ -133,8 +133,8 @@ def _faults_of_check(cell: Cell, about: dict[str, str] | None) -> Iterator[Fault
         known = check.all_checks().get(name)
         if known is None:
             yield cell, f"there is no check.{name}; the checks are in metalearn_lib/course/exercises/checks"
-        elif about is not None and getattr(known, "exercise", "") != about["number"]:
-            yield cell, f"check.{name} belongs to exercise {known.exercise}, not {about['number']}"  # type: ignore[attr-defined]
+        elif about is not None and known.exercise != about["number"]:
+            yield cell, f"check.{name} belongs to exercise {known.exercise}, not {about['number']}"
     if set(cell["metadata"].get("tags", [])) & {"nbval-ignore-output", "nbval-skip"}:
         yield cell, "the line that a check prints is to be compared: remove the nbval tag"
 
