@@ -131,15 +131,23 @@ def run(command: list[str], environment: Mapping[str, str]) -> subprocess.Comple
 
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the program as an exception, so that what was begun is put in order; not in a thread."""
+    """Put in order what was begun inside before SIGTERM ends the program; not in a thread, nor where it is handled."""
+    received: list[int] = []
+
+    def leave(number: int, _: object) -> None:
+        received.append(number)
+        raise SystemExit(128 + number)
+
     ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     if ours:
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        signal.signal(signal.SIGTERM, leave)
     try:
         yield
     finally:
         if ours:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in received:  # a notebook would only end the cell for a SystemExit
+            signal.raise_signal(number)
 
 
 def _https_download(address: str, arrived: Path, way_out: str, name: str) -> None:

@@ -307,8 +307,8 @@ time.sleep(600)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
-def test_an_interruption_ends_pip_and_all_it_started(tmp_path, number, code):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interruption_ends_pip_and_all_it_started(tmp_path, number):
     (tmp_path / "slow" / "pip").mkdir(parents=True)
     (tmp_path / "slow" / "pip" / "__init__.py").touch()
     (tmp_path / "slow" / "pip" / "__main__.py").write_text(SLOW_PIP)
@@ -318,7 +318,10 @@ from metalearn_lib import corpora
 from metalearn_lib.corpora import catalog
 source = catalog.Source("toys", "pypi", (catalog.SourceFile("good.txt", 1, "{HASH}"),), requirement="toys==1.0")
 catalog._entries()["toy"] = replace(catalog.describe("reuters"), name="toy", sources=(source,))
-corpora.fetch("toy")
+try:
+    corpora.fetch("toy")
+except SystemExit:  # as a notebook does
+    pass
 """
     environment = ENVIRONMENT | {
         "METALEARN_DATA": str(tmp_path / "cache"),
@@ -332,7 +335,7 @@ corpora.fetch("toy")
         time.sleep(0.05)
     children = [int(pid) for pid in (tmp_path / "pids").read_text().rstrip(".").split()]
     fetching.send_signal(number)
-    assert fetching.wait(60) == code
+    assert fetching.wait(60) == -number
     deadline = time.time() + 30
     while any(map(_runs, children)) and time.time() < deadline:
         time.sleep(0.05)
