@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .annotations import Annotation, check_inside, spans
 from .catalog import CorpusError
 from .splits import Split, class_split
 
@@ -32,7 +33,7 @@ class Corpus:
     labels: Sequence[str]
     domains: Sequence[str] | None = None
     ratings: Sequence[float] | None = None
-    annotations: Sequence[Mapping[str, Any]] | None = None
+    annotations: Sequence[Annotation] | None = None
     published: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     official: Sequence[str] | None = None
     licence: str = ""
@@ -50,6 +51,8 @@ class Corpus:
                 )
         if strange := [x for x in (*self.texts, *self.labels) if not isinstance(x, str)]:
             raise CorpusError(f"Corpus {self.name!r}: texts and labels are strings, found {strange[0]!r}")
+        for text, annotation in zip(self.texts, self.annotations or (), strict=False):
+            check_inside(annotation, text)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -134,9 +137,17 @@ class Corpus:
         return self.subset(i for i, domain in enumerate(self._domains()) if domain in kept)
 
     def truncated(self, n_words: int) -> Corpus:
-        """The same corpus with each text cut to its first `n_words` words (white space separates words)."""
+        """The same corpus with each text cut to its first `n_words` words (white space separates words).
+
+        Raises `CorpusError` where annotations mark places in the texts: their offsets would not hold any more.
+        """
         if n_words < 1:
             raise CorpusError(f"truncated({n_words}): keep at least one word")
+        if any(True for annotation in self.annotations or () for _ in spans(annotation)):
+            raise CorpusError(
+                f"truncated({n_words}): the annotations of {self.name!r} mark places in its texts; "
+                "leave them out first with dataclasses.replace(corpus, annotations=None)"
+            )
         return replace(self, texts=[" ".join(text.split(None, n_words)[:n_words]) for text in self.texts])
 
     def without_duplicates(self) -> Corpus:

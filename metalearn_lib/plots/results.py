@@ -123,16 +123,8 @@ def _dot(axes: Axes, row: int, score: Score, standing: str) -> None:
 
 def _key(standing: str) -> Line2D:
     marker, colour, filled = STANDING[standing]
-    face = colour if filled else "white"
-    return Line2D(
-        [],
-        [],
-        marker=marker,
-        color=colour,
-        markerfacecolor=face,
-        markeredgewidth=1.6,
-        label=f"{standing} (95 %)",
-    )
+    look: dict[str, Any] = {"markerfacecolor": colour if filled else "white", "markeredgewidth": 1.6}
+    return Line2D([], [], marker=marker, color=colour, label=f"{standing} (95 %)", **look)
 
 
 @styled
