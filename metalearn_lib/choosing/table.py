@@ -10,10 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from metalearn_lib.choosing.recipes import PRETRAINED, RECIPES
+from metalearn_lib.choosing.settings import SETTINGS
 from metalearn_lib.files import root
-
-from .recipes import PRETRAINED, RECIPES
-from .settings import SETTINGS
 
 Row = dict[str, Any]
 _FLOOR = "tf-idf centroid, plain"
