@@ -79,11 +79,11 @@ def _mapped_minilm(bench: Bench) -> Encoder:
 
 
 def _without_transformer(bench: Bench) -> tuple[Learner, str]:
-    if bench.setting.intents:
-        views = (_tfidf_view, _word_view, _cnn)
-        return blend(bench, lambda b: [b.once(view) for view in views], (0.1, 0.25, 0.5, 1.0), (0.5, 1.0, 2.0))
-    views = (_tfidf_view, _word_view)
-    return blend(bench, lambda b: [b.once(view) for view in views], (0.05, 0.1, 0.15, 0.25, 0.5, 1.0))
+    views = [_tfidf_view, _word_view, *([_cnn] if bench.setting.intents else [])]
+    weights = (
+        ((0.1, 0.25, 0.5, 1.0), (0.5, 1.0, 2.0)) if bench.setting.intents else ((0.05, 0.1, 0.15, 0.25, 0.5, 1.0),)
+    )
+    return blend(bench, lambda b: [b.once(view) for view in views], *weights)
 
 
 def _minilm_blend(bench: Bench) -> tuple[Learner, str]:

@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from metalearn_lib import __version__
 from metalearn_lib.choosing.fingerprint import fingerprint
 from metalearn_lib.choosing.recipes import RECIPES
 from metalearn_lib.choosing.settings import SETTINGS
 from metalearn_lib.files import write_text
 
 Row = dict[str, Any]
-_PACKAGES = ("metalearn-lib", "torch", "transformers", "scikit-learn", "numpy", "scipy")
+_PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "scipy")
 _PROTOCOL = "5-way, 15 queries a class, accuracy in %; half_width and over: 95 % intervals over episodes"
 
 
@@ -84,13 +85,12 @@ def _order(row: Row) -> tuple[object, ...]:
 
 def provenance() -> dict[str, Any]:
     """Date, versions and kind of machine; no names of hosts or folders."""
-    installed = {package.metadata["Name"].lower(): package.version for package in metadata.distributions()}
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     return {
         "date": date.today().isoformat(),
         "python": platform.python_version(),
-        "versions": {name: installed[name] for name in _PACKAGES if name in installed},
+        "versions": {"metalearn-lib": __version__} | {name: metadata.version(name) for name in _PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown"),
         "threads": torch.get_num_threads(),

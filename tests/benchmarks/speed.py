@@ -27,7 +27,7 @@ _IMPORTS = (
 )
 
 
-def measure(path: Path, *, about: dict[str, Any]) -> None:
+def measure(path: Path, *, about: dict[str, Any]) -> dict[str, Any]:
     """Measure everything and write it to `path`; 5-way, 15 queries a class, vectors of newsgroups."""
     corpus = corpora.load("newsgroups").at_most(150, seed=0)
     averaged = Averaged()
@@ -39,8 +39,9 @@ def measure(path: Path, *, about: dict[str, Any]) -> None:
     for statement in _IMPORTS:
         seconds = [_importing(statement) for _ in range(REPEATS)]
         rows.append(_row(f"{statement} (after import torch)", "s", 0.3, "lower", seconds))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(json.dumps({"about": about, "speed": rows}, ensure_ascii=False, indent=1) + "\n", path)
+    measured = {"about": about, "speed": rows}
+    write_text(json.dumps(measured, ensure_ascii=False, indent=1) + "\n", path)
+    return measured
 
 
 def _sampling(corpus: corpora.Corpus, k_shot: int, *, batch: int = 1000) -> dict[str, Any]:
@@ -87,9 +88,7 @@ def _row(what: str, unit: str, target: float, better: str, values: list[float]) 
 
 def speed_table(measured: dict[str, Any]) -> Table:
     """Medians beside what is to be reached."""
-    table = Table(title="speed")
-    for name in ("what", "median", "to reach", ""):
-        table.add_column(name)
+    table = Table("what", "median", "to reach", "", title="speed")
     for row in measured["speed"]:
         good = row["median"] <= row["target"] if row["better"] == "lower" else row["median"] >= row["target"]
         sign = "≤" if row["better"] == "lower" else "≥"
