@@ -79,6 +79,7 @@ def test_what_is_measured_is_kept_and_not_measured_again(tmp_path: Path, monkeyp
     words = ("--corpora", "toy,lost", "--learners", "tf-idf", "--out", str(tmp_path))
     code, shown = run(*words)
     results = stored(tmp_path)["results"]
+    assert "news46" not in shown  # no table without a line
     assert code == 0 and "lost left out: toy: not here; set METALEARN_MIRROR" in shown
     assert [(r["learner"], r["shots"]) for r in results] == [(n, k) for n in FLOORS for k in (1, 5)]
     assert all(r["mean"] > 90 and r["episodes"] == 4 for r in results)

@@ -20,14 +20,15 @@ console = Console(width=None if Console().is_terminal else 150)
 
 def main(
     out: Annotated[Path | None, typer.Option(help="data/results/; with --quick build/benchmark/.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="The meta-step of small problems, a few rounds.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="One round each, the meta-step of small problems.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the meta-step; one with --quick.")] = 2,
 ) -> None:
     """Episodes per second; time and memory of a meta-step beside other libraries: JSON files and a figure."""
     folder = out or (root() / "build" / "benchmark" if quick else results_folder())
     try:
         console.print("episodes per second ...")
-        console.print(speed.speed_table(speed.measure(folder / "speed.json", about=provenance())))
+        repeats = 1 if quick else speed.REPEATS
+        console.print(speed.speed_table(speed.measure(folder / "speed.json", about=provenance(), repeats=repeats)))
         path, threads = folder / "meta_step.json", 1 if quick else threads
         measured = measure(path, about=provenance(), threads=threads, quick=quick, say=console.print)
         for table in meta_step_tables(measured):
