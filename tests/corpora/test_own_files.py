@@ -80,6 +80,7 @@ def test_a_column_is_named_by_a_string(write, read, columns):
         (lzma.compress(ROWS.encode()), r"compressed \(xz\): unpack it first"),
         (b"PK\x03\x04\x14\0", r"workbook \(\.xlsx, \.ods\): unpack it, or save it as CSV, first"),
     ],
+    ids=["gzip", "bzip2", "xz", "zip"],
 )
 def test_a_compressed_file_is_called_so(write, raw, says):
     for read in (from_csv, from_jsonl):

@@ -62,7 +62,7 @@ class Sandbox:
 
     def __init__(self, cells: Sequence[Cell], prefix: Sequence[int]) -> None:
         self.prefix = [{"index": index, "source": cells[index]["source"]} for index in prefix]
-        self.answered = set[str]().union(*(names_of(cell["source"]).perhaps for cell in cells if is_answer(cell)))
+        self.answered = set[str]().union(*(names_of(cell["source"]).makes for cell in cells if is_answer(cell)))
         self.process: subprocess.Popen[bytes] | None = None
         self.errors: Any = None
         self.closed = False
