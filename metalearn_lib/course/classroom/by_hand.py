@@ -6,11 +6,11 @@ It is written again only if something changes, and the file as it was stays besi
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,11 +34,8 @@ class ByHand:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.delimiter = ","
-        self.head = list(COLUMNS)
-        self.rows: list[list[str]] = []
-        self.lines: list[int] = []
+        self.path, self.delimiter, self.head = path, ",", list(COLUMNS)
+        self.rows: list[tuple[int, list[str]]] = []  # each with its line in the file
         if path.exists():
             self._read()
         names = [name.casefold() for name in self.head]
@@ -79,27 +76,27 @@ class ByHand:
             if key not in answers and (self._cell(row, "points") or self._cell(row, "comment"))
         ]
 
-    def update(self, answers: Mapping[Key, tuple[float, str]]) -> bool:
-        """Bring the answers, and what each is worth, up to date; whether the file was written anew."""
-        before = [list(row) for row in self.rows]
+    def update(self, answers: Mapping[Key, tuple[float, str]]) -> Path | None:
+        """Bring the answers, and what each is worth, up to date; if that changed the file, where the old one is."""
+        before = copy.deepcopy(self.rows)
         rows = {key: row for _, key, row in self._keyed()}
         for key, (worth, answer) in answers.items():
             row = rows.get(key)
             if row is None:
                 row = [""] * len(self.head)
-                self.rows.append(row)
                 row[self.at["student"]], row[self.at["part"]] = plain(key[0]), key[1]
+                self.rows.append((0, row))
             if "of" in self.at and _number(self._cell(row, "of")) != worth:
                 row[self.at["of"]] = f"{worth:g}"
             if "answer" in self.at and _words(self._cell(row, "answer")) != _words(answer):
                 row[self.at["answer"]] = plain(answer)
         if self.rows == before:
-            return False
-        if self.path.exists():
-            _keep(self.path)
+            return None
+        kept = _keep(self.path) if self.path.exists() else None
         # with a byte order mark: spreadsheets take a file without one for the local code page
-        write_text("\ufeff" + csv_text([self.head, *self.rows], self.delimiter), self.path)
-        return True
+        table = csv_text([self.head, *(row for _, row in self.rows)], self.delimiter)
+        write_text("\ufeff" + table, self.path)
+        return kept
 
     def _read(self) -> None:
         try:
@@ -111,13 +108,12 @@ class ByHand:
         width = len(self.head)
         for line, cells in rows:
             if len(cells) > width:
-                example = f"write 3.5 for a half, or put 3{self.delimiter}5 into quotation marks"
-                self._refuse(f"{len(cells)} cells, but {width} columns; {example}", line)
-            self.rows.append((cells + [""] * width)[:width])  # spreadsheets leave out cells at the end
-            self.lines.append(line)
+                way_out = f"put a cell that holds {self.delimiter!r} into quotation marks, and write 3.5, not 3,5"
+                self._refuse(f"{len(cells)} cells, but {width} columns; {way_out}", line)
+            self.rows.append((line, cells + [""] * (width - len(cells))))  # spreadsheets leave out the last ones
 
     def _keyed(self) -> Iterator[tuple[int, Key, list[str]]]:
-        for line, row in zip(self.lines, self.rows, strict=False):
+        for line, row in self.rows:
             yield line, key_of(self._cell(row, "student"), self._cell(row, "part")), row
 
     def _cell(self, row: Sequence[str], name: str) -> str:
@@ -157,12 +153,13 @@ def _words(text: str) -> list[str]:
     return text.lstrip("'").split()
 
 
-def _keep(path: Path) -> None:
+def _keep(path: Path) -> Path:
     """A copy of the file beside it: `ch04.csv.bak`, or `.bak2`, … where an older copy is another."""
-    content = path.read_bytes()
-    for number in count(1):
-        copy = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")
-        if not copy.exists():
-            copy.write_bytes(content)
-        if copy.read_bytes() == content:
-            return
+    content, number = path.read_bytes(), 1
+    while True:
+        kept = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")
+        if not kept.exists():
+            kept.write_bytes(content)
+        if kept.read_bytes() == content:
+            return kept
+        number += 1

@@ -52,7 +52,8 @@ def write_results(
             one.points[name], one.said[name] = points.get(key), comments.get(key, "")
     if kept := table.not_counted(answers):
         tell(f"{table.path}: there is no such answer now, so these rows are kept, but not counted: {', '.join(kept)}")
-    table.update(answers)
+    if old := table.update(answers):
+        tell(f"{table.path}: there are new answers in it; as you left it, it is {old.name}")
     for one in grades:
         page = folder / "feedback" / one.student / assignment.name / f"{assignment.notebook}.html"
         write_text(_feedback(assignment, parts, one), page)

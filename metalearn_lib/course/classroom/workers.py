@@ -23,17 +23,9 @@ from .release import Cell
 from .submission import Restored
 
 # what a submission may see of the environment: no tokens, no passwords
-_PASSED_ON = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "VIRTUAL_ENV",
-    "PYTHONPATH",
-    "LD_LIBRARY_PATH",
-    "MPLCONFIGDIR",
-)
+_PASSED_ON = {
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH", "MPLCONFIGDIR",
+}  # fmt: skip
 
 
 class ChapterFails(RuntimeError):

@@ -145,7 +145,7 @@ def test_no_older_copy_is_lost(table: Path) -> None:
         ("name;mark\nann;3\n", "no column student, part, points; found name, mark"),
         ("student;part\nann;ex-4-4\n", "no column points"),
         ("student,part,points,points\nann,ex-4-4,3,4\n", "more than one column points"),
-        ("student,part,points\nann,ex-4-4,3,5\n", "line 2: 4 cells, but 3 columns; write 3.5"),
+        ("student,part,points\nann,ex-4-4,3,5\n", "line 2: 4 cells, but 3 columns; .* write 3.5, not 3,5"),
         ('student,part,points\n"ann,ex-4-4,3\n', "quotation mark"),
         ("\n\n", "is empty"),
         ("student;part;points\nann;ex-4-4;5\n", "line 2: '5' for ann ex-4-4 is not a number from 0 to 4"),
@@ -192,4 +192,7 @@ def test_the_command_reads_the_table_before_it_grades(course: Path, hand_in: Han
     path.write_text(path.read_text(encoding="utf-8").replace("4.5", "3.5"), encoding="utf-8")
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0 and "these rows are kept, but not counted: line 3 (zoe ex-4-4)" in done.stdout
+    assert "as you left it" not in done.stdout
+    path.write_text(path.read_text(encoding="utf-8").replace("mean moves", "?"), encoding="utf-8")
+    assert "as you left it, it is ch04.csv.bak" in CliRunner().invoke(app, command).stdout
     assert "ann,13.5,14,0," in (course / "grades" / "ch04.csv").read_text(encoding="utf-8")
