@@ -20,6 +20,7 @@ from .submission import Restored, Unreadable, find_file, read_cells, restore, un
 from .workers import ChapterFails, Limits, Outcome, Sandbox
 
 Tell = Callable[[str], None]
+_NOT_DEFINED = re.compile(r"name '(\w+)' is not defined")
 
 
 @dataclass
@@ -89,7 +90,13 @@ def _outcomes(
     except ChapterFails:
         tell("the chapter's own answers do not pass with the needed cells alone: running all cells")
         return run(work, everything=True)
-    lacking = {student: work[student] for student, outcome in outcomes.items() if _lacks(outcome, work[student])}
+    lacking = {}
+    for student, outcome in outcomes.items():
+        missing = _missing(outcome, work[student])
+        if missing and any(outcome.checks.values()):
+            lacking[student] = work[student]
+        else:  # a line that tries something on the chapter's data, below an answer that passes
+            outcome.notes = [note for note in outcome.notes if not missing & set(_NOT_DEFINED.findall(note))]
     if lacking:
         tell(f"what {', '.join(lacking)} wrote uses other cells, too: running all cells")
         try:
@@ -104,14 +111,14 @@ def _outcomes(
     return outcomes
 
 
-def _lacks(outcome: Outcome, restored: Restored) -> bool:
-    """Whether a name was missing that a cell makes which was not run."""
+def _missing(outcome: Outcome, restored: Restored) -> set[str]:
+    """The names that were not defined because the cells which make them were not run."""
     said = " ".join([*outcome.notes, *filter(None, outcome.checks.values())])
-    missing = set(re.findall(r"name '(\w+)' is not defined", said))
-    left = set(range(len(restored.cells))) - set(cells_to_run(restored))
-    return any(
-        missing & names_of(restored.cells[index]["source"]).makes for index in left if runs(restored.cells[index])
-    )
+    missing = set(_NOT_DEFINED.findall(said))
+    if missing:
+        left = [restored.cells[i] for i in set(range(len(restored.cells))) - set(cells_to_run(restored))]
+        missing &= set[str]().union(*(names_of(cell["source"]).makes for cell in left if runs(cell)))
+    return missing
 
 
 def _run(

@@ -104,6 +104,7 @@ def test_an_answer_may_use_any_cell_of_the_chapter(course: Path, hand_in: HandIn
     hand_in("uses", **uses)
     hand_in("slow", **uses, change=lambda n: n["cells"].insert(6, code("while True: pass") | {"id": "mine"}))
     hand_in("typo", **RIGHT | {"total": "return score[x]"})
+    hand_in("tries", **RIGHT | {"total": RIGHT["total"] + "\ntotal(experiment[0])"})
     said: list[str] = []
     found = grades_of(course, tell=said.append, limits=Limits(cell_seconds=5, seconds=3, memory_mb=400))
     assert points(found["right"])[:3] == points(found["uses"])[:3] == [3, 5, 2] and not found["uses"].notes
