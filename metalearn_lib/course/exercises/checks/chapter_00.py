@@ -13,7 +13,7 @@ import torch
 
 from metalearn_lib.scores import Score
 
-from .core import Answer, Cases, Function, describe, expect, fail, self_check
+from .core import Answer, Cases, Function, describe, expect, fail, positions, self_check
 
 
 @self_check(
@@ -50,7 +50,7 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
     labels = [f"class {c}" for c, size in zip(string.ascii_uppercase, sizes, strict=False) for _ in range(size)]
     random.shuffle(labels)
     given = f"{len(labels)} texts of {len(sizes)} classes"
-    drawn = [_parts(answer(labels, n_train, n_valid, seed), given) for seed in range(40)]
+    drawn = [_parts(answer(labels, n_train, n_valid, seed), len(labels), given) for seed in range(40)]
     for parts in drawn:
         every = [i for part in parts for i in part]
         again, left = len(every) - len({*every}), len({*range(len(labels))} - {*every})
@@ -71,7 +71,7 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
         asked = f"{given}, n_train={n_train} and n_valid={n_valid}"
         expect(counts == wanted, asked, f"{wanted} classes", f"{counts}", cause=cause, hint=1)
     yield "as many classes as ordered"
-    second = [*map(sorted, _parts(answer(labels, n_train, n_valid, 7), given))]
+    second = [*map(sorted, _parts(answer(labels, n_train, n_valid, 7), len(labels), given))]
     cause = "draw from a generator made of `seed`; a set has no fixed order, sort it"
     same = second == [*map(sorted, drawn[7])]
     expect(same, "the same seed twice", "the same split", "two different ones", cause=cause, hint=3)
@@ -93,11 +93,9 @@ def leaky_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
     many = f"200 episodes of {given}"
 
     def draw(seed: int) -> list[np.ndarray]:
-        return _episode(answer(names, n_way=n, k_shot=k, n_query=q, seed=seed), n, k, q, given)
+        return _episode(answer(names, n_way=n, k_shot=k, n_query=q, seed=seed), n, k, q, len(labels), given)
 
     support, support_y, query, query_y = (np.stack(part) for part in zip(*map(draw, range(200)), strict=True))
-    outside = max(support.max(), query.max())
-    expect(outside < len(labels), given, f"positions below {len(labels)}", f"{outside}", hint=1)
     for name, rows, each in (("support", support_y, k), ("query", query_y, q)):
         for y in rows:
             counts, wish = np.bincount(y, minlength=n).tolist(), f"{name} labels 0 … {n - 1}, {each} of each"
@@ -187,33 +185,18 @@ def episodes_needed(answer: Answer, cases: Cases) -> Iterator[Any]:
         yield answer.expect("a method and itself" if one is other else given, one, other, half_width, hint=2)
 
 
-def _parts(got: Any, given: str) -> list[list[int]]:
+def _parts(got: Any, below: int, given: str) -> list[list[int]]:
     """Three lists of positions, if that is what came."""
     if not isinstance(got, list | tuple) or len(got) != 3:
         fail(given, "three lists of positions, (train, valid, test)", describe(got), hint=1)
-    return [_positions(part, given).tolist() for part in got]
+    return [positions(part, below, given=given, hint=2).tolist() for part in got]
 
 
-def _episode(got: Any, n: int, k: int, q: int, given: str) -> list[np.ndarray]:
+def _episode(got: Any, n: int, k: int, q: int, below: int, given: str) -> list[np.ndarray]:
     """Four arrays of the right lengths, if that is what came."""
     if not isinstance(got, list | tuple) or len(got) != 4:
         fail(given, "four arrays (support, support_y, query, query_y)", describe(got), hint=1)
-    arrays = [_positions(part, given) for part in got]
+    arrays = [positions(part, below, given=given, hint=2) for part in got]
     for array, name, size in zip(arrays, ("support", "support_y", "query", "query_y"), (k, k, q, q), strict=True):
         expect(len(array) == n * size, given, f"{n * size} numbers in {name}", f"{len(array)}", hint=1)
     return arrays
-
-
-def _positions(part: Any, given: str) -> np.ndarray:
-    try:
-        array = np.asarray(part)
-    except ValueError:  # rows of different lengths
-        array = np.empty((0, 0))
-    if array.dtype == bool:
-        fail(given, "positions", "True and False", cause="np.flatnonzero makes positions of them", hint=2)
-    if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
-        what = "words" if array.dtype.kind in "UO" else describe(part)
-        cause = "give the positions of the texts, not the names of their classes" if what == "words" else ""
-        fail(given, "whole numbers in one row", what, cause=cause, hint=2)
-    expect(not array.size or array.min() >= 0, given, "numbers from 0 on", f"{array.min(initial=0)}", hint=2)
-    return array.astype(np.int64)

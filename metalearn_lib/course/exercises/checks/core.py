@@ -308,6 +308,24 @@ def expect(condition: bool, given: str, expected: str, got: str, *, cause: str =
         fail(given, expected, got, cause=cause, hint=hint)
 
 
+def positions(part: Any, below: int, *, given: str, hint: int) -> np.ndarray:
+    """Positions of texts, whole numbers in one row from 0 to `below` - 1, if that is what came."""
+    try:
+        array = np.asarray(part)
+    except ValueError:  # rows of different lengths
+        array = np.empty((0, 0))
+    if array.dtype == bool:
+        fail(given, "positions", "True and False", cause="np.flatnonzero makes positions of them", hint=hint)
+    if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+        what = "words" if array.dtype.kind in "UO" else describe(part)
+        cause = "give the positions of the texts, not the names of their classes" if what == "words" else ""
+        fail(given, "whole numbers in one row", what, cause=cause, hint=hint)
+    expect(not array.size or array.min() >= 0, given, "numbers from 0 on", f"{array.min(initial=0)}", hint=hint)
+    outside = array.max(initial=0)
+    expect(not array.size or outside < below, given, f"positions below {below}", f"{outside}", hint=hint)
+    return array.astype(np.int64)
+
+
 def describe(value: Any) -> str:
     """A value in a few words."""
     if isinstance(value, Tensor):
