@@ -11,7 +11,16 @@ import torch
 from metalearn_lib import EpisodeSampler, Prototypical, meta_train
 from metalearn_lib.classification import Classifier, fit, load, save
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.encoders import Concatenated, Convolutional, Encoder, Frozen, Projected, Standardised, Whitened
+from metalearn_lib.encoders import (
+    Averaged,
+    Concatenated,
+    Convolutional,
+    Encoder,
+    Frozen,
+    Projected,
+    Standardised,
+    Whitened,
+)
 from metalearn_lib.errors import InnerLoopDiverged
 from metalearn_lib.learners import Blend, Centroid, NotTrainable
 from metalearn_lib.text import WordVectors
@@ -118,6 +127,18 @@ def test_members_of_a_blend_vote_without_dropout_and_keep_their_mode() -> None:
     assert noisy.training and noisy.encoder.training
     blend.eval()
     assert noisy.training
+
+
+def test_a_checkpoint_knows_the_vectors_that_are_averaged(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    tables = [np.random.default_rng(seed).normal(size=(6, 4)) for seed in (0, 1)]
+    one, same, other = (
+        Classifier(Projected(Averaged(WordVectors.from_array(WORDS, table))), CORPUS.classes)
+        for table in (tables[0], tables[0], tables[1])
+    )
+    save(one, tmp_path / "one")
+    load(same, tmp_path / "one")
+    with pytest.raises(ValueError, match="other word vectors"):
+        load(other, tmp_path / "one")
 
 
 @pytest.mark.parametrize("training", [True, False])
