@@ -82,7 +82,7 @@ class LabelPrototypes(MetaLearner):
         return SCALE * query @ self._prototypes(prior, members.transpose(1, 2) @ support).transpose(1, 2)
 
     def logits(self, corpus: Corpus, classes: Sequence[str], *, support: Corpus | None = None) -> Tensor:
-        """Logits [n, C] of a whole corpus, from the descriptions and, unless None, labelled texts; no gradient or dropout."""
+        """Logits [n, C] of a corpus from descriptions and, unless None, labelled texts; no gradient, no dropout."""
         with evaluating(self):
             sums = torch.zeros(len(classes), self.encoder.dim, device=self.device)
             if support is not None and self.shots:
