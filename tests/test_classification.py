@@ -55,7 +55,8 @@ def test_one_step_is_the_gradient_of_the_cross_entropy() -> None:
     data = Corpus("numbers", [f"{a} {b}" for a, b in rng.normal(size=(16, 2))], ["x", "y"] * 8)
     model = Classifier(Numbers(), ["x", "y"]).double()
     prepared = model.encoder.inputs(data).double()
-    model.encoder._prepared[data] = prepared
+    kept = model.encoder._prepared
+    kept[data] = kept[data][0], prepared
     weight, bias = model.head.weight.detach().clone(), model.head.bias.detach().clone()
     p = (prepared @ weight.T + bias).softmax(1)
     expected = -p[torch.arange(16), targets(data, ["x", "y"])].log().mean()

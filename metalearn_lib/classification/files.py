@@ -50,9 +50,9 @@ def _signature(classifier: Classifier) -> dict[str, Any]:
     """What a checkpoint must agree in; `words` is a hash of what the weights rely on but do not hold: the vectors."""
     kept = set(classifier.state_dict())
     digest = hashlib.sha256()
-    for name, buffer in sorted(classifier.named_buffers()):
-        if name not in kept and buffer.numel():
-            digest.update(name.encode() + buffer.detach().cpu().contiguous().numpy().tobytes())
+    for name, table in sorted(classifier.shipped().items()):
+        if name not in kept and table.numel():
+            digest.update(name.encode() + table.detach().cpu().contiguous().numpy().tobytes())
     return {
         "classes": list(classifier.classes),
         "encoder": {"type": type(classifier.encoder).__name__, **_shapes(classifier.encoder)},

@@ -68,7 +68,7 @@ def match(
     space: the teacher's own head fits on it. Raises ValueError for an empty pool.   Chapter: 08
     """
     check_pool(pool, "match")
-    wanted = teacher_vectors(teacher, pool)
+    wanted = teacher.embed(pool)
     prepared = student.inputs(pool)
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
@@ -110,7 +110,7 @@ def solved_average(
         )
     empty = text.WordVectors(words.words, torch.zeros(len(words.words) + 1, dim))
     student = WordAverage(empty, background=pool, max_length=max_length)
-    wanted = teacher_vectors(teacher, pool).cpu()
+    wanted = teacher.embed(pool).cpu()
     mean = wanted.mean(0)
     directions = torch.linalg.svd(wanted - mean, full_matrices=False).Vh[:dim]  # [dim, D]
     with torch.no_grad():
@@ -124,10 +124,3 @@ def solved_average(
         matched.projection.weight.copy_(directions.T)
         matched.projection.bias.copy_(mean)
     return matched.eval()
-
-
-def teacher_vectors(teacher: Encoder, pool: Corpus) -> Tensor:
-    """The teacher's vectors [n, D] of a pool, without gradients."""
-    teacher.eval()
-    with torch.no_grad():
-        return torch.cat([teacher.encode(teacher.trimmed(x)) for x in teacher.inputs(pool).split(256)])

@@ -10,13 +10,13 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metalearn_lib.language_models.scoring import NEVER_PREDICTED, Sentence, check
+from metalearn_lib.modules import evaluating
 from metalearn_lib.progress import progress_bar
 from metalearn_lib.text import BEGIN, END, Vocabulary
 
@@ -97,13 +97,13 @@ class NeuralLanguageModel(nn.Module):
     def next_log_probabilities(self, history: Sentence) -> Tensor:
         """Log-probability of every vocabulary entry as the next token, [V]; −∞ for `<bos>` and `<pad>`."""
         ids = torch.tensor([[self.vocabulary.stoi[BEGIN], *self.vocabulary.encode(list(history))]])
-        with _evaluating(self):
+        with evaluating(self):
             return self.forward(ids.to(self.bias.device))[0, -1].log_softmax(0).cpu()
 
     def log_probabilities(self, sentences: Sequence[Sentence]) -> list[Tensor]:
         """Log-probability of each token of each sentence and of its end, one [length + 1] tensor a sentence."""
         scored: dict[int, Tensor] = {}
-        with _evaluating(self):
+        with evaluating(self):
             for rows, x, y in _batches(self.vocabulary, sentences, tokens_per_batch=2048):
                 x, y = x.to(self.bias.device), y.to(self.bias.device)
                 losses = F.cross_entropy(
@@ -223,15 +223,3 @@ def _batches(
             )
             yield rows, x, y
             rows = []
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """No gradients, and no dropout, while inside; the model's mode is restored after."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)

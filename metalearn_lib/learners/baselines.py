@@ -86,8 +86,8 @@ class Centroid(Learner):
     def __init__(self, encoder: Encoder, *, name: str = "centroid") -> None:
         super().__init__()
         self.encoder, self.name = encoder, name
-        encoder.requires_grad_(False)
 
+    @torch.no_grad()
     def predict(self, episodes: Episodes) -> Tensor:
         support = normalize(self.encoder(episodes.support_x, episodes.pool), dim=-1)
         centres = prototypes(support, episodes.support_y, episodes.n_way)
