@@ -248,7 +248,7 @@ def test_fit_refuses() -> None:
         fit(classifier(), data, epochs=1, valid=Corpus("v", ["vroom"], ["cars"]))
     with pytest.raises(ValueError, match="nothing to train"):
         fit(classifier().requires_grad_(False), data, epochs=1)
-    with pytest.raises(ValueError, match=r"a rate is 0\.0"):
+    with pytest.raises(ValueError, match=r"rates=0\.0\): must be a finite number > 0"):
         fit(classifier(), data, epochs=1, rates=0.0)
     model = classifier()
     with pytest.raises(ValueError, match="no group trains from epoch 0"):
