@@ -70,8 +70,10 @@ def meta_distil(
     """Train student and teacher together: trial step, teacher's step by Adam on the quiz, student's real step by SGD.
 
     The labels of `pool` are not looked at; `quiz` is labelled. `teacher_rate=0` leaves the teacher as it is: ordinary
-    distillation with the very same batches. Raises ValueError for an empty pool or quiz, other classes or another order
-    of them, and TrainingDiverged when a loss is not finite.   Chapter: 08
+    distillation with the very same batches. Both are left in evaluation mode. Raises ValueError for an empty pool or
+    quiz, options out of range, other classes or another order of them, and TrainingDiverged when a loss is not finite.
+
+    Chapter: 08
     """
     check_temperature(temperature, "meta_distil")
     check_pool(pool, "meta_distil")

@@ -21,8 +21,7 @@ def pseudo_labelled(teacher: Teacher, pool: Corpus, *, keep: float = 1.0) -> Cor
     the pool are not looked at. Raises ValueError for an empty pool or a `keep` outside 0 … 1.   Chapter: 08
     """
     check_pool(pool, "pseudo_labelled")
-    if not 0 < keep <= 1:
-        raise ValueError(f"pseudo_labelled(keep={keep}): a share above 0, at most 1")
+    _check_share(keep, "pseudo_labelled")
     sure, best = teacher.logits(pool).softmax(1).max(1)
     kept: list[int] = []
     for number in best.unique().tolist():
@@ -56,6 +55,7 @@ def self_train(
     """
     check_options("self_train", rounds=rounds, epochs=epochs, rate=rate, batch_size=batch_size, seed=seed)
     check_pool(pool, "self_train")
+    _check_share(keep, "self_train")
 
     def trained(corpus: Corpus, epochs: int) -> Classifier:
         student = make()
@@ -79,3 +79,8 @@ def self_train(
         joined = Corpus(more.name, [*labelled.texts, *more.texts], [*labelled.labels, *more.labels])
         student = trained(joined, epochs)
     return student
+
+
+def _check_share(keep: float, who: str) -> None:
+    if not 0 < keep <= 1:
+        raise ValueError(f"{who}(keep={keep}): a share above 0, at most 1; 1 keeps every text")
