@@ -46,11 +46,9 @@ def match(
 ) -> Matched:
     """Train the student, and a projection, so that its vectors point where the teacher's do; no label is used.
 
-    The loss of a batch of texts is the mean of 1 − cosine between the vectors of student and teacher.
-
-    Texts meet as whole vectors, so that the two may have different tokenisers. Returns the student in its teacher's
-    space: the teacher's own head fits on it. Raises ValueError for an empty pool or bad options,
-    or TrainingDiverged.   Chapter: 08
+    The loss is 1 − cosine of the vectors of whole texts, so that the two may have different tokenisers. Returns the
+    student in its teacher's space: the teacher's own head fits on it. Raises ValueError for an empty pool or options
+    out of range, or TrainingDiverged.   Chapter: 08
     """
     check_options("match", epochs=epochs, rate=rate, batch_size=batch_size, seed=seed)
     check_pool(pool, "match")
