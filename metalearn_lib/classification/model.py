@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Averaged, Encoder
 from metalearn_lib.modules import evaluating
+from metalearn_lib.optimise import seeded
 from metalearn_lib.scores import Score
 
 
@@ -42,8 +43,7 @@ class Classifier(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"Classifier(dropout={dropout}): need 0 ≤ dropout < 1")
         self.encoder, self.classes, self.dropout = encoder, tuple(classes), nn.Dropout(dropout)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.head = nn.Linear(encoder.dim, len(classes)) if head is None else head
         if head is not None:
             _check_head(head, encoder.dim, len(classes))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from metalearn_lib.errors import check_options
 from metalearn_lib.modules import evaluating
 from metalearn_lib.text import BEGIN, PADDING, UNKNOWN, WordVectors
 
@@ -38,10 +39,7 @@ def word2vec(
     >>> word2vec([["hot", "tea"], ["hot", "soup"]], dim=4, min_count=1, epochs=1).table.shape
     torch.Size([4, 4])
     """
-    if min(dim, window, min_count, epochs) < 1:
-        raise ValueError(
-            f"word2vec(dim={dim}, window={window}, min_count={min_count}, epochs={epochs}): each must be ≥ 1"
-        )
+    check_options("word2vec", dim=dim, window=window, min_count=min_count, epochs=epochs, seed=seed)
     from gensim.models import Word2Vec
 
     model = Word2Vec(
