@@ -5,7 +5,6 @@ and words go with it.
 """
 
 from metalearn_lib.plots.adaptation import adaptation
-from metalearn_lib.plots.course_map import course_map
 from metalearn_lib.plots.episodes import episode_map, episode_table
 from metalearn_lib.plots.matrices import heatmap, text_weights
 from metalearn_lib.plots.results import compare, curves
@@ -14,7 +13,6 @@ from metalearn_lib.plots.style import show, style
 __all__ = [
     "adaptation",
     "compare",
-    "course_map",
     "curves",
     "episode_map",
     "episode_table",
