@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from metalearn_lib.files import root, write_text
+from metalearn_lib.files import root
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
+from .notebook import WIDGET
+
 _NOTEBOOK_KEYS = ("widgets", "papermill")
 _CELL_KEYS = ("papermill", "execution", "ExecuteTime", "collapsed", "scrolled")
 _ERROR_MARKER = "papermill-error-cell-tag"
@@ -58,10 +59,3 @@ def _clean_text(text: str) -> str:
         if len(folder) > 1:  # a home folder "/" names no one
             text = text.replace(folder, name)
     return re.sub(r"<(\w[\w.]*) (.*?) at 0x[0-9a-f]{6,}>", r"<\1 \2>", text)
-
-
-def write_notebook(notebook: Any, path: Path) -> None:
-    """Write a notebook as a whole or not at all."""
-    import nbformat  # here: it takes seconds to import, and the command line needs only write_text
-
-    write_text(str(nbformat.writes(notebook)) + "\n", path)
