@@ -39,13 +39,13 @@ def clean(notebook: Any, *, keep_injected: bool = True) -> Any:
 
 def _clean_output(output: Any) -> Any:
     if output.output_type == "stream":
-        output.text = _clean_text(_last_state(output.text))
+        output.text = clean_text(_last_state(output.text))
     elif output.output_type == "error":
-        output.evalue = _clean_text(output.evalue)
-        output.traceback = [_clean_text(line) for line in output.traceback]
+        output.evalue = clean_text(output.evalue)
+        output.traceback = [clean_text(line) for line in output.traceback]
     for kind, value in output.get("data", {}).items():
         if kind.startswith("text/") and isinstance(value, str):
-            output.data[kind] = _clean_text(value)
+            output.data[kind] = clean_text(value)
     return output
 
 
@@ -54,7 +54,8 @@ def _last_state(text: str) -> str:
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
-def _clean_text(text: str) -> str:
+def clean_text(text: str) -> str:
+    """A text without the folders of this machine and the addresses of objects."""
     for folder, name in ((f"{root()}{os.sep}", ""), (str(root()), "."), (str(Path.home()), "~")):
         if len(folder) > 1:  # a home folder "/" names no one
             text = text.replace(folder, name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import platform
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -107,9 +108,13 @@ def _tree(source: str) -> ast.AST:
 def _data_files(code: Sequence[str], modules: Sequence[Path]) -> Iterator[Path]:
     """The files kept in `data/` that a module names, or a cell (there without its ending, too: a stored result)."""
     folder, cells, library = root() / "data", "\n".join(code), "\n".join(map(_text, modules))
-    for path in sorted([*folder.glob("*"), *folder.glob("results/**/*")]):
+    caches = {folder / "cache", Path(os.environ.get("METALEARN_DATA") or folder / "cache").absolute()}
+    for path in sorted(
+        path for place in folder.glob("*") if place not in caches for path in (place, *place.rglob("*"))
+    ):
         stored = re.search(rf"[\"']{re.escape(path.stem)}[\"']", cells)
-        if path.is_file() and path.name not in _NO_INPUT and (path.name in cells or path.name in library or stored):
+        named = path.name in cells or path.name in library or stored
+        if named and path.is_file() and path.name not in _NO_INPUT and not caches & set(path.parents):
             yield path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -198,9 +199,9 @@ def _locked(out: Path) -> Iterator[None]:
         ) from None
     try:
         for left in out.glob(f"{_WORK}*"):  # of a run that was killed
-            for path in left.iterdir():
-                path.unlink()
-            left.rmdir()
+            shutil.rmtree(left)
+        for left in out.glob(f".{reports.NAME}.*"):
+            left.unlink()
         holder.write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield
     finally:

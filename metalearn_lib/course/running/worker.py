@@ -19,7 +19,7 @@ from typing import Any
 
 from metalearn_lib.course.claims import MARK
 
-from .cleaning import clean
+from .cleaning import clean, clean_text
 from .notebook import quick_jsonschema, read_notebook, write_notebook
 
 # A chapter that nobody watches: no sliders, no progress bars, and one thread, since the tensors of an episode are so
@@ -126,7 +126,7 @@ def _stderr(notebook: Any) -> dict[str, Any] | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return ANSI.sub("", value) if isinstance(value, str) else value
+    return clean_text(ANSI.sub("", value)) if isinstance(value, str) else value
 
 
 def _this_python() -> type:

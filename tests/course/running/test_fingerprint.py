@@ -34,7 +34,7 @@ LIBRARY = {
     "choosing/table.py": "PATH = 'published.toml'\n",
 }
 DATA = ("README.md", "published.toml", "dialogs.jsonl", "results/replication.json", "results/gpu/tuned.json",
-        "results/speed.json", "cache/news.zip", "mine/verified.json")  # fmt: skip
+        "results/speed.json", "cache/tuned.json", "mine/tuned.json", "talks/talks.jsonl")  # fmt: skip
 CODE = "from metalearn_lib import MAML, corpora\nfrom metalearn_lib.course import claim\nshow('tuned')"
 
 
@@ -48,6 +48,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_notebook: An
     write(tmp_path / "notebooks" / "quizzes" / "05.json", "[]")
     write_notebook("04_x", CODE)
     monkeypatch.setattr(module, "root", lambda: tmp_path)
+    monkeypatch.setenv("METALEARN_DATA", str(tmp_path / "data" / "mine"))
     forget()
     yield tmp_path
     forget()
@@ -95,6 +96,7 @@ def test_a_file_of_data_counts_where_it_is_named(checkout: Path, write_notebook:
     for code, name in (
         ("from metalearn_lib.choosing import table", "published.toml"),
         ("load('data/dialogs.jsonl')", "dialogs.jsonl"),
+        ("load('talks')", "talks/talks.jsonl"),
     ):
         write_notebook("04_x", code)
         before = made(checkout)
