@@ -25,6 +25,7 @@ class Entry:
     about: str
     after: tuple[str, ...]
     here: bool  # in this edition
+    any_of: tuple[str, ...] = ()  # to read before, too, as many as one likes
     read: int = 0
     exercises: int = 0
 
@@ -42,7 +43,8 @@ class Entry:
 def entries() -> tuple[Entry, ...]:
     """All chapters of the course in order, the ones to come too; last the glossary."""
     listed = tomllib.loads((Path(__file__).with_name("chapters.toml")).read_text(encoding="utf-8"))["chapter"]
-    return tuple(Entry(**{**fields, "after": tuple(fields["after"])}) for fields in listed)
+    lists = [{name: tuple(fields.get(name, ())) for name in ("after", "any_of")} for fields in listed]
+    return tuple(Entry(**{**fields, **others}) for fields, others in zip(listed, lists, strict=True))
 
 
 def minutes(name: str) -> int:
@@ -52,8 +54,9 @@ def minutes(name: str) -> int:
 
 def needed(number: str) -> set[str]:
     """All chapters to read before this one, what they need included."""
-    direct = next(entry.after for entry in entries() if entry.number == number)
-    return set(direct).union(*(needed(earlier) for earlier in direct))
+    entry = next(entry for entry in entries() if entry.number == number)
+    direct = {*entry.after, *entry.any_of}
+    return direct.union(*map(needed, direct))
 
 
 def readme_table(measured: Mapping[str, Mapping[str, Any]]) -> str:
@@ -75,8 +78,9 @@ def instructors_table() -> str:
         if entry.number:
             name = f"[{entry.heading}]({entry.name}.ipynb)" if entry.here else f"{entry.heading} (to come)"
             times = [str(entry.read), str(entry.exercises)] if entry.here else ["", ""]
-            many = len(entry.after) > 2
-            before = f"{entry.after[0]} to {entry.after[-1]}" if many else ", ".join(entry.after) or "–"
+            before = ", ".join(entry.after) or "–"
+            if entry.any_of:
+                before += f", and any of {entry.any_of[0]} to {entry.any_of[-1]}"
             rows.append([name, before, *times])
     return table(["chapter", "read it after", "to read and do, minutes", "exercises, minutes"], rows)
 

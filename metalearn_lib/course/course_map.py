@@ -52,7 +52,7 @@ def course_map() -> Figure:
             if first <= PLACES[entry.number][0] <= last:
                 _box(axes, entry, colour)
     for entry in chapters.values():
-        if len(entry.after) > 2:
+        if entry.any_of:
             _gather(axes, entry)
         else:
             for earlier in entry.after:
@@ -88,7 +88,7 @@ def _arrow(axes: Axes, earlier: str, later: str) -> None:
 
 
 def _gather(axes: Axes, entry: Entry) -> None:
-    """What builds on everything before: a brace instead of many arrows."""
+    """What builds on any of the chapters before: a brace instead of many arrows."""
     x, y = _corner(entry.number)
     brace, middle = x - STEP + WIDE + 0.12, y + HIGH / 2
     axes.plot([brace - 0.07, brace, brace, brace - 0.07], [0.05, 0.05, TOP - 0.05, TOP - 0.05], **_LINE)
