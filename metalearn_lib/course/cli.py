@@ -24,9 +24,7 @@ from .running.runner import Busy, Interrupted, Run
 from .running.worker import KERNEL_ENVIRONMENT
 from .study import commands as study
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-)  # fmt: skip
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(help="The corpora: what there is, fetching, verifying.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
