@@ -17,7 +17,6 @@ from matplotlib.text import Text
 from metalearn_lib import plots
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.episodes import Episodes, EpisodeSampler
-from metalearn_lib.plots.course_map import CHAPTERS
 from metalearn_lib.plots.style import SETTINGS, picture, png, title_of, wrap
 from metalearn_lib.scores import Score
 
@@ -364,30 +363,6 @@ class TestTexts:
                 plots.text_weights(["a", "b"], weights, title="t")
 
 
-class TestCourseMap:
-    def test_every_chapter_is_there_and_nothing_overlaps(self):
-        figure = plots.course_map()
-        words = [text.get_text() for text in figure.axes[0].texts]
-        assert [word for word in words if word.isdigit()] == [f"{number:02d}" for number in range(14)]
-        assert all(chapter.title in words for chapter in CHAPTERS)
-        assert overlaps(figure) == []
-
-    def test_titles_fit_their_boxes(self):
-        figure = plots.course_map()
-        FigureCanvasAgg(figure).draw()
-        axes = figure.axes[0]
-        boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, matplotlib.patches.FancyBboxPatch)]
-        for text in axes.texts:
-            if text.get_text() in {chapter.title for chapter in CHAPTERS}:
-                extent = text.get_window_extent()
-                assert any(
-                    b.x0 < extent.x0 and extent.x1 < b.x1 and b.y0 < extent.y0 and extent.y1 < b.y1 for b in boxes
-                )
-
-    def test_one_reads_only_backwards(self):
-        assert all(first < number for number, chapter in enumerate(CHAPTERS) for first in chapter.first)
-
-
 class TestStyle:
     def test_the_pieces_of_a_figure_of_ones_own_are_public_and_where_they_were(self):
         from metalearn_lib.plots.style import FLOOR, MARKERS, PALETTE, canvas
@@ -427,9 +402,9 @@ class TestStyle:
         with pytest.raises(TypeError, match="got Axes"):
             plots.show(Figure().subplots())
 
-    def test_png_is_small_and_the_same_each_time(self):
-        first = png(plots.course_map())
-        assert first == png(plots.course_map()) and len(first) < 60_000
+    def test_png_is_small_and_the_same_each_time(self, scores):
+        first = png(plots.compare(scores, title="t"))
+        assert first == png(plots.compare(scores, title="t")) and len(first) < 60_000
 
     def test_palette_survives_the_saving_of_colours(self):
         import io

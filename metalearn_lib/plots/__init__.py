@@ -5,7 +5,6 @@ and words go with it. A figure of your own looks the same with `canvas`, `PALETT
 """
 
 from metalearn_lib.plots.adaptation import adaptation
-from metalearn_lib.plots.course_map import course_map
 from metalearn_lib.plots.episodes import episode_map
 from metalearn_lib.plots.matrices import heatmap
 from metalearn_lib.plots.results import compare, curves
@@ -13,6 +12,6 @@ from metalearn_lib.plots.style import FLOOR, MARKERS, PALETTE, TextFigure, canva
 from metalearn_lib.plots.texts import episode_table, text_weights
 
 __all__ = [
-    "FLOOR", "MARKERS", "PALETTE", "TextFigure", "adaptation", "canvas", "compare", "course_map", "curves",
+    "FLOOR", "MARKERS", "PALETTE", "TextFigure", "adaptation", "canvas", "compare", "curves",
     "episode_map", "episode_table", "heatmap", "show", "style", "text_weights",
 ]  # fmt: skip
