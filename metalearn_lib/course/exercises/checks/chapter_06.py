@@ -75,6 +75,7 @@ def _masked(scores: Tensor, known: Tensor) -> Tensor:
         ),
     },
     returns="[V, d]",
+    nan_hint=2,
 )
 def masked_dynamic(answer: Answer, cases: Cases) -> Iterator[Any]:
     """Attention over the sources that know the word."""
@@ -145,7 +146,7 @@ def _known_only(cosines: Tensor, people: Tensor, known: Tensor) -> float:
     return _rho(cosines[known], people[known])
 
 
-def _filled(cosines: Tensor, people: Tensor, known: Tensor, rho: Callable[[Tensor, Tensor], float] = _rho) -> float:
+def _filled(cosines: Tensor, people: Tensor, known: Tensor, *, rho: Callable[[Tensor, Tensor], float] = _rho) -> float:
     return rho(torch.where(known, cosines, cosines[known].mean()), people)
 
 
@@ -160,7 +161,7 @@ def _filled(cosines: Tensor, people: Tensor, known: Tensor, rho: Callable[[Tenso
         "this is over the known pairs only": lambda *given: (_known_only(*given), _known_only(*given)),
         "this is the correlation of the values; rank them first": lambda *given: (
             _known_only(*given),
-            _filled(*given, _pearson),
+            _filled(*given, rho=_pearson),
         ),
         "this is over all pairs": lambda *given: (_rho(*given[:2]), _rho(*given[:2])),
         "the order: the flattering one comes first": lambda *given: (_filled(*given), _known_only(*given)),

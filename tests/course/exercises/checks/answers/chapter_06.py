@@ -64,7 +64,7 @@ WRONG = [
     (AVERAGE, lambda a, b: torch.cat([a, b], 1), "([V, max(D1, D2)]), got shape [4, 5]"),
     (AVERAGE, lambda a, b: a + b, "RuntimeError"),
     (AVERAGE, in_place, "changed its argument 2"),
-    (DYNAMIC, nan_where_nobody_knows, "finite numbers, got NaN"),
+    (DYNAMIC, nan_where_nobody_knows, "or the mean of nothing; see hint 2"),
     (CARTE, lambda u, *rest: u @ a_la_carte(u, *rest).T, "([D, D]), got shape [12, 3]; see hint 2"),
     (TWO, lambda *given: scipy_pair(*given)[0], "two numbers (flattering, honest), got a float"),
 ]
