@@ -76,6 +76,7 @@ class SelfCheck:
     parts: Sequence[str] = ("",)  # the names of the parts of a tuple, "the mean"
     tolerance: float = 1e-4
     hint: int = 1  # for a result of another kind or shape
+    nan_hint: int = 0  # for NaN in a tensor, where it is another
 
     def __post_init__(self) -> None:
         self.__name__, self.__doc__ = self.properties.__name__, self.properties.__doc__
@@ -163,7 +164,8 @@ class Answer:
             close["suspects"] = ((c, made[place] if several else made) for c, made in self.suspects(*inputs, **options))
             if isinstance(wanted, Tensor):
                 axes = "" if several else check.returns
-                expect_tensor(value, tuple(wanted.shape), given=what, like=wanted, axes=axes, hint=check.hint)
+                kind: dict[str, Any] = {"like": wanted, "axes": axes, "hint": check.hint, "nan_hint": check.nan_hint}
+                expect_tensor(value, tuple(wanted.shape), given=what, **kind)
                 expect_close(value.detach(), wanted.detach(), **close)
             else:
                 expect_number(value, wanted, **close)
@@ -237,8 +239,9 @@ def fail(given: str, expected: str, got: str, *, cause: str = "", hint: int = 0)
 
 
 def expect_tensor(
-    got: Any, shape: tuple[int, ...], *, given: str, like: Tensor | None = None, axes: str = "", hint: int = 0
-) -> Tensor:
+    got: Any, shape: tuple[int, ...], *, given: str, like: Tensor | None = None, axes: str = "", hint: int = 0,
+    nan_hint: int = 0,
+) -> Tensor:  # fmt: skip
     """Return `got` if it is a finite tensor of this shape (and on the device of `like`); `axes`, as in "[M, N]"."""
     wanted = f"a tensor of shape {list(shape)}" + (f" ({axes})" if axes else "")
     if not isinstance(got, Tensor):
@@ -253,7 +256,8 @@ def expect_tensor(
         fail(given, f"the dtype of the input, {like.dtype}", f"{got.dtype}", cause="make new tensors with x.dtype")
     if got.is_floating_point() and not bool(torch.isfinite(got).all()):
         what = "NaN" if bool(got.isnan().any()) else "infinity"
-        fail(given, "finite numbers", what, cause="a division by zero, or the mean of nothing", hint=hint)
+        cause = "a division by zero, 0 times infinity, or the mean of nothing"
+        fail(given, "finite numbers", what, cause=cause, hint=nan_hint or hint)
     return got
 
 
