@@ -296,16 +296,6 @@ def expect_number(
     expect_close(value, wanted, given=given, tolerance=tolerance, suspects=suspects, hint=hint)
 
 
-def expect_ends(
-    got: Sequence[Any], centre: float, half: float, *, given: str, widths: Mapping[str, float], hint: int = 0
-) -> Iterator[str]:
-    """The low and the high end of an interval. `widths`: what typical mistakes make of `half`, by the cause to name."""
-    for value, name, sign in zip(got, ("low end", "high end"), (-1, 1), strict=True):
-        wrong = {cause: centre + sign * width for cause, width in widths.items()}
-        expect_number(value, centre + sign * half, given=f"{given}, for the {name},", suspects=wrong, hint=hint)
-        yield name
-
-
 def expect(condition: bool, given: str, expected: str, got: str, *, cause: str = "", hint: int = 0) -> None:
     """Fail unless the condition holds."""
     if not condition:
