@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,22 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, 
         temporary.unlink(missing_ok=True)
 
 
+def keep_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> bool:
+    """`write_tensors` for a cache: a folder that cannot be written costs the cache, not the work → whether it is kept.
+
+    The first time a process cannot write there, it says so in one line.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        write_tensors(path, tensors, meta)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        _say_once(f"note: the data cache cannot be written ({reason}); what it would keep is computed again next time")
+        return False
+    return True
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and `meta` of a file; raises ValueError with the library's reason where it cannot be read."""
     from safetensors import SafetensorError, safe_open
@@ -69,3 +86,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {k: file.get_tensor(k) for k in file.keys()}, file.metadata() or {}  # noqa: SIM118 (not a dict)
     except SafetensorError as error:
         raise ValueError(str(error)) from error
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    print(sentence)
