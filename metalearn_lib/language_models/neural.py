@@ -60,7 +60,7 @@ class NeuralLanguageModel(nn.Module):
             )
         if kind == "transformer" and (dim % heads or dim % 2):
             raise ValueError(f"NeuralLanguageModel(dim={dim}, heads={heads}): dim must be even and a multiple of heads")
-        self.kind, self.vocabulary = kind, vocabulary
+        self.kind, self.vocabulary, self.heads = kind, vocabulary, heads
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.embedding = nn.Embedding(len(vocabulary), dim)
