@@ -1,4 +1,4 @@
-"""A model that was trained once: the same as one trained now, found by everything it depends on, and never in the way."""
+"""A model that was trained once: the same as one trained now, found by all it depends on, and never in the way."""
 
 import copy
 import subprocess
