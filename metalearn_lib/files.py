@@ -71,7 +71,8 @@ def keep_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, s
     try:
         write_tensors(path, tensors, meta)
     except (OSError, SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or cause
         _say_once(f"note: the data cache cannot be written ({reason}); what it would keep is computed again next time")
         return False
     return True
