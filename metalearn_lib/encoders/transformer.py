@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from metalearn_lib.encoders.base import Encoder
 from metalearn_lib.encoders.cache import EncodingCache
 
+_SMALL_FILES = {".json", ".txt", ".model", ".spm", ".bpe", ".vocab"}  # configuration, tokenizer, pooling
+
 
 class Transformer(Encoder):
     """Mean of the last hidden states ("mean"), or the first state ("first"), of a pretrained Transformer.   Chapter: 04
@@ -128,7 +130,7 @@ class Transformer(Encoder):
 
         digest = hashlib.sha256()
         for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
-            if path.name == "model.safetensors" or path.suffix in (".json", ".txt", ".model"):
+            if path.name == "model.safetensors" or path.suffix in _SMALL_FILES:
                 with path.open("rb") as file:
                     hashed = hashlib.file_digest(file, "sha256").hexdigest()
                 digest.update(f"{path.relative_to(self.folder).as_posix()} {hashed}\n".encode())
