@@ -15,7 +15,7 @@ help:
 	@echo "make lab        environment, data, your own copies of the chapters in work/, JupyterLab"
 	@echo "make book       the chapters as a static site in build/book/, readable without a network"
 	@echo "make doctor     what is installed, what is missing, and the command that mends it"
-	@echo "make benchmark  learners x corpora beside the published figures"
+	@echo "make benchmark  learners x corpora beside the published figures; speed and the meta-step beside other libraries"
 	@echo "make clean      remove build/ and the environment (the data cache stays)"
 
 env: $(STAMP)
@@ -51,7 +51,7 @@ doctor: env
 
 benchmark: data
 	@$(BIN)/metalearn benchmark $(ARGS)
-	@$(BIN)/python -m tests.benchmarks.meta_step
+	@$(BIN)/python -m tests.benchmarks.meta_step $(filter --quick,$(ARGS))
 
 clean:
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

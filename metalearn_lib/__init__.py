@@ -57,10 +57,10 @@ if TYPE_CHECKING:
     )
     from metalearn_lib.meta_embeddings import MetaEmbedding
     from metalearn_lib.optimise import History
-    from metalearn_lib.scores import Comparison, Score
+    from metalearn_lib.scores import Comparison, Score, best
     from metalearn_lib.training import meta_train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public names, by the room in which they live; a room of its own name is a module.
 _HOMES = {
@@ -74,7 +74,7 @@ _HOMES = {
     "TfidfCentroid mlp",
     "meta_embeddings": "MetaEmbedding",
     "optimise": "History",
-    "scores": "Comparison Score",
+    "scores": "Comparison Score best",
     "training": "meta_train",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()} | {"guards": "episodes"}

@@ -6,33 +6,29 @@ seen on the same episodes: what is hard for one is hard for the other, so the no
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from metalearn_lib.episodes import Episodes, Sampler
+from metalearn_lib.episodes import Episodes, Sampler, check_sizes
+from metalearn_lib.modules import HasModes, evaluating
 from metalearn_lib.progress import progress_bar
 from metalearn_lib.scores import Score
 
 Metric = Literal["accuracy", "macro_f1", "mse"]
 
 
-class Learner(Protocol):
+class Learner(HasModes, Protocol):
     """What can be evaluated: it adapts to the support sets of episodes and answers their queries."""
 
     name: str
-    training: bool
 
     @property
     def device(self) -> torch.device: ...
 
     def predict(self, episodes: Episodes) -> Tensor:
         """Outputs [T, N·Q, N] for the queries; must not look at `query_y`."""
-
-    def train(self, mode: bool = True) -> Any: ...
-
-    def eval(self) -> Any: ...
 
 
 def evaluate(
@@ -51,28 +47,23 @@ def evaluate(
     Draws episodes number `first` … `first + episodes - 1` in batches; no gradient is kept and the learner's
     training mode is restored. Raises ValueError if a prediction is not finite, or the metric does not fit the targets.
     """
-
     if metric not in (None, "accuracy", "macro_f1", "mse"):
         raise ValueError(f"evaluate(metric={metric!r}): use 'accuracy', 'macro_f1' or 'mse'")
-    if episodes < 2 or batch < 1:
-        raise ValueError(f"evaluate(episodes={episodes}, batch={batch}): need episodes ≥ 2 and batch ≥ 1")
-    was_training = learner.training
-    learner.eval()
+    episodes, batch = check_sizes("evaluate", episodes=episodes, batch=batch)
+    if episodes < 2:
+        raise ValueError(f"evaluate(episodes={episodes}): need episodes ≥ 2, or there is no interval")
     values: list[Tensor] = []
-    try:
-        with torch.no_grad():
-            for start in progress_bar(range(0, episodes, batch), f"evaluate {learner.name}", show=progress):
-                tasks = sampler.sample(min(batch, episodes - start), first=first + start).to(learner.device)
-                logits = learner.predict(tasks)
-                if not torch.isfinite(logits).all():
-                    raise ValueError(
-                        f"evaluate: {learner.name} predicted NaN or infinity in episodes {first + start} …; "
-                        "check its inputs"
-                    )
-                metric = _metric(metric, tasks.query_y)
-                values.append(_score(logits, tasks.query_y, tasks.n_way, metric).cpu())
-    finally:
-        learner.train(was_training)
+    with evaluating(learner):
+        for start in progress_bar(range(0, episodes, batch), f"evaluate {learner.name}", show=progress):
+            tasks = sampler.sample(min(batch, episodes - start), first=first + start).to(learner.device)
+            logits = learner.predict(tasks)
+            if not torch.isfinite(logits).all():
+                raise ValueError(
+                    f"evaluate: {learner.name} predicted NaN or infinity in episodes {first + start} …; "
+                    "check its inputs"
+                )
+            metric = _metric(metric, tasks.query_y)
+            values.append(_score(logits, tasks.query_y, tasks.n_way, metric).cpu())
     key = (*sampler.key, first, metric)
     return Score.of(torch.cat(values).numpy(), name=learner.name, key=key, share=metric != "mse")
 

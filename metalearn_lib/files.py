@@ -5,15 +5,20 @@ The checkout is found from this file, so any working folder will do. Nothing is 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_CHECKSUM = "sha256"  # the entry of a file's metadata that holds it
 
 
 def root() -> Path:
@@ -49,16 +54,26 @@ def write_text(text: str, path: Path) -> None:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> None:
-    """Write named tensors and their `meta` texts; an interruption leaves the file that was there before."""
+    """Write named tensors, their `meta` texts and a checksum of both; an interruption leaves the file that was there.
+
+    Raises OSError that names the file where it cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    whole = {k: v.contiguous().clone() for k, v in tensors.items()}
     try:
-        save_file({k: v.contiguous().clone() for k, v in tensors.items()}, temporary, metadata=dict(meta))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(whole, temporary, metadata={**meta, _CHECKSUM: _checksum(whole, meta)})
         os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{path} cannot be written ({error}); free disk space, or name a place you may write") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be missing too
+            temporary.unlink()
 
 
 def keep_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> bool:
@@ -66,11 +81,9 @@ def keep_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, s
 
     The first time a process cannot write there, it says so in one line.
     """
-    from safetensors import SafetensorError
-
     try:
         write_tensors(path, tensors, meta)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         cause = error.__cause__ or error
         reason = getattr(cause, "strerror", None) or cause
         _say_once(f"note: the data cache cannot be written ({reason}); what it would keep is computed again next time")
@@ -79,14 +92,35 @@ def keep_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, s
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors and `meta` of a file; raises ValueError with the library's reason where it cannot be read."""
+    """The tensors and `meta` of a file; raises ValueError with the reason where it cannot be read or was changed.
+
+    A file that was written without a checksum is taken as it is.
+    """
     from safetensors import SafetensorError, safe_open
 
+    if path.is_dir():
+        raise ValueError("it is a folder")
     try:
         with safe_open(path, framework="pt") as file:
-            return {k: file.get_tensor(k) for k in file.keys()}, file.metadata() or {}  # noqa: SIM118 (not a dict)
+            tensors = {k: file.get_tensor(k) for k in file.keys()}  # noqa: SIM118 (not a dict)
+            meta = dict(file.metadata() or {})
     except SafetensorError as error:
         raise ValueError(str(error)) from error
+    expected = meta.pop(_CHECKSUM, None)
+    if expected is not None and expected != _checksum(tensors, meta):
+        raise ValueError("its checksum is wrong: the content was damaged or changed")
+    return tensors, meta
+
+
+def _checksum(tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> str:
+    """SHA-256 over names, types, shapes and numbers of the tensors, and over `meta`."""
+    import torch
+
+    digest = hashlib.sha256(json.dumps(dict(meta), sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name}: {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 @cache

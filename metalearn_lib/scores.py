@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dis
 import math
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 
@@ -34,8 +38,76 @@ class Comparison:
         )
 
 
+@dataclass(frozen=True)
+class PerplexityRatio(Comparison):
+    """A difference of two log-perplexities; true where the lower one is lower with the whole 95 % interval."""
+
+    @property
+    def ratio(self) -> float:
+        """The perplexity that is claimed to be lower, divided by the other one."""
+        return math.exp(-self.difference)
+
+    def __str__(self) -> str:
+        return f"ratio {self.ratio:.3f}, 95 % interval {math.exp(-self.high):.3f} … {math.exp(-self.low):.3f}"
+
+
+class Measured:
+    """A number with its 95 % interval. `a > b` is a `Comparison`: true when the difference is significantly above 0.
+
+    That is no order: two scores may each be "not better" than the other. So max, min and sorted, which would return
+    something arbitrary, are refused where they can be told from `a > b`; use `best`, or `key=lambda s: s.mean`.
+    """
+
+    mean: float
+    low: float
+    high: float
+    share: bool
+
+    @property
+    def lower_is_better(self) -> bool:
+        return False
+
+    def minus(self, other: Self) -> Comparison:
+        """The difference `self - other` with its 95 % interval."""
+        raise NotImplementedError
+
+    def __gt__(self, other: Self) -> Comparison:
+        _refuse_order(sys._getframe(1))
+        return self.minus(other) if type(other) is type(self) else NotImplemented
+
+    def __lt__(self, other: Self) -> Comparison:
+        _refuse_order(sys._getframe(1))
+        return other.minus(self) if type(other) is type(self) else NotImplemented
+
+
+_Measured = TypeVar("_Measured", bound=Measured)
+
+
+@overload
+def best(scores: Mapping[str, Measured], *, lower: bool | None = None) -> str: ...
+@overload
+def best(scores: Iterable[_Measured], *, lower: bool | None = None) -> _Measured: ...
+def best(scores: Any, *, lower: bool | None = None) -> Any:
+    """The name of the best mean in {name: score}, or of several scores the best one; the first of equals.
+
+    `lower` tells whether a lower mean is better; by default it is for errors and perplexities. The best mean need not
+    be significantly better than the next: ask with `>`. Raises ValueError where there are no scores.
+
+    >>> coin, die = Score.of([0.5, 0.4, 0.6, 0.5]), Score.of([0.1, 0.2, 0.1, 0.2])
+    >>> best({"coin": coin, "die": die}), best([die, coin]) is coin
+    ('coin', True)
+    """
+    named = dict(scores if isinstance(scores, Mapping) else enumerate(scores))
+    if not named:
+        raise ValueError("best: no scores; give {name: score}, or a list of scores")
+    if lower is None:
+        lower = next(iter(named.values())).lower_is_better
+    winner = (min if lower else max)(named, key=lambda name: named[name].mean)
+    return winner if isinstance(scores, Mapping) else named[winner]
+
+
 @dataclass(frozen=True, eq=False)
-class Score:
+class Score(Measured):
     """Per-episode values [E], their mean and its 95 % interval (Student's t over episodes).
 
     The interval speaks of the episodes drawn from these classes, not of other classes, seeds or corpora. `a > b` is a
@@ -65,6 +137,10 @@ class Score:
         mean, half = float(array.mean()), _half_width(array)
         return cls(array, mean, mean - half, mean + half, name, key, share)
 
+    @property
+    def lower_is_better(self) -> bool:
+        return not self.share
+
     def minus(self, other: Score, *, margin: float = 0.0) -> Comparison:
         """The difference `self - other`: paired over the same episodes, otherwise by Welch's interval."""
         difference = self.mean - other.mean
@@ -82,12 +158,6 @@ class Score:
             half = _t(freedom) * math.sqrt(spread)
         return Comparison(difference, difference - half, difference + half, paired, margin, self.share)
 
-    def __gt__(self, other: Score) -> Comparison:
-        return self.minus(other)
-
-    def __lt__(self, other: Score) -> Comparison:
-        return other.minus(self)
-
     def beats(self, other: Score, *, by: float = 0.0) -> Comparison:
         """True when the 95 % interval of the difference lies above `by` (0.05 is 5 points)."""
         return self.minus(other, margin=by)
@@ -99,6 +169,128 @@ class Score:
 
     def __repr__(self) -> str:
         return f"Score({self})"
+
+
+@dataclass(frozen=True, eq=False)
+class Perplexity(Measured):
+    """A perplexity with its 95 % bootstrap interval; `a < b` compares two models on the same text, pairwise."""
+
+    value: float
+    low: float
+    high: float
+    outcomes: int
+    """Number of tokens the model chooses among: perplexities over different numbers are not comparable."""
+    losses: np.ndarray = field(repr=False)
+    """Negative log-likelihood of each resampled unit, in nats."""
+    tokens: np.ndarray = field(repr=False)
+    """Predicted tokens of each resampled unit, ends of sentences included."""
+    key: str = field(repr=False)
+    """A hash of the sentences and of the units that they belong to."""
+    share = False
+    lower_is_better = True
+
+    @classmethod
+    def of(cls, losses: np.ndarray, tokens: np.ndarray, *, outcomes: int, key: str) -> Perplexity:
+        """From the losses and tokens of each unit [U]; the interval is NaN where there is a single one."""
+        low, high = np.exp(_bootstrapped(losses, tokens))
+        value = float(np.exp(losses.sum() / tokens.sum()))
+        return cls(value, float(low), float(high), outcomes, losses, tokens, key)
+
+    @property
+    def mean(self) -> float:  # type: ignore[override]
+        return self.value
+
+    def minus(self, other: Perplexity) -> PerplexityRatio:
+        """The difference in log-perplexity, unit by unit.
+
+        Raises ValueError where the two are not comparable: other vocabulary, other text.
+        """
+        if self.outcomes != other.outcomes:
+            raise ValueError(
+                f"perplexities over {self.outcomes:,} and {other.outcomes:,} possible tokens cannot be compared: "
+                "the smaller choice looks better whatever the model; score both models with one vocabulary"
+            )
+        if self.key != other.key:
+            raise ValueError(
+                f"the two perplexities are of different texts ({self.tokens.sum():,} and {other.tokens.sum():,} "
+                f"tokens in {len(self.tokens):,} and {len(other.tokens):,} units); "
+                "score both models on the same sentences"
+            )
+        low, high = _bootstrapped(self.losses - other.losses, self.tokens)
+        difference = math.log(self.value / other.value)
+        return PerplexityRatio(difference, float(low), float(high), paired=True, share=False)
+
+    def __str__(self) -> str:
+        return f"{self.value:.1f} (95 % interval {self.low:.1f} to {self.high:.1f})"
+
+
+@dataclass(frozen=True, eq=False)
+class Correlation(Measured):
+    """Spearman's ρ over the pairs, its 95 % interval, and ρ in each resample of the pairs [B].
+
+    Two correlations over the same pairs share their resamples, so `a > b` is a paired comparison. `covered` of `total`
+    pairs have a vector for both words.
+    """
+
+    value: float
+    low: float
+    high: float
+    resamples: np.ndarray
+    covered: int
+    total: int
+    key: tuple[object, ...]
+    share = False
+
+    @property
+    def mean(self) -> float:  # type: ignore[override]
+        return self.value
+
+    def minus(self, other: Correlation) -> Comparison:
+        """The difference `self - other` with its paired bootstrap interval; ValueError if the pairs differ."""
+        if self.key != other.key:
+            raise ValueError(f"cannot compare correlations over different pairs: {self.key[:2]} and {other.key[:2]}")
+        low, high = np.quantile(self.resamples - other.resamples, [0.025, 0.975])
+        return Comparison(self.value - other.value, float(low), float(high), paired=True, share=False)
+
+    def __str__(self) -> str:
+        missing = f", {self.total - self.covered} of {self.total} pairs unknown" if self.covered < self.total else ""
+        return f"{self.value:.3f} ({self.low:.3f} … {self.high:.3f}){missing}"
+
+
+def _refuse_order(caller: Any) -> None:
+    """Raise TypeError where max, min, sorted or list.sort asks, not a comparison written in Python.
+
+    `a > b` is a COMPARE_OP of the caller; under a builtin the caller is in the middle of a call, and loads the name of
+    the builtin there. Where either is unclear (another interpreter, operator.gt), the comparison is allowed.
+    """
+    code, at = caller.f_code, caller.f_lasti
+    names = {"max", "min", "sorted", "sort"}
+    if names.isdisjoint(code.co_names) or "CALL" not in dis.opname[code.co_code[at]]:
+        return
+    steps = {step.offset: (step.argval, step.positions) for step in dis.get_instructions(code)}
+    call = steps[at][1]
+    for name, place in steps.values():
+        if name in names and place and call and _begin(call) <= _begin(place) and _end(place) <= _end(call):
+            raise TypeError(
+                f"{name} of scores: `>` means significantly better, which is no order; use best(scores), or "
+                "key=lambda s: s.mean"
+            )
+
+
+def _begin(place: dis.Positions) -> tuple[int, int]:
+    return place.lineno or 0, place.col_offset or 0
+
+
+def _end(place: dis.Positions) -> tuple[int, int]:
+    return place.end_lineno or 0, place.end_col_offset or 0
+
+
+def _bootstrapped(losses: np.ndarray, tokens: np.ndarray, resamples: int = 2000) -> np.ndarray:
+    """2.5 and 97.5 % quantiles of the mean loss per token in bootstrap samples of the units; NaN for a single unit."""
+    if len(tokens) < 2:
+        return np.array([np.nan, np.nan])
+    draws = np.random.default_rng(0).multinomial(len(tokens), np.full(len(tokens), 1 / len(tokens)), size=resamples)
+    return np.asarray(np.quantile((draws @ losses) / (draws @ tokens), [0.025, 0.975]))
 
 
 def _half_width(values: np.ndarray) -> float:

@@ -6,15 +6,14 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from metalearn_lib.plots.style import picture, show
+from metalearn_lib.plots.style import Drawing, picture, show
 from metalearn_lib.progress import headless
 
 if TYPE_CHECKING:
     from ipywidgets import ValueWidget
-    from matplotlib.figure import Figure
 
 
-def explore(function: Callable[..., Figure], /, *, defaults: Mapping[str, Any] | None = None, **controls: Any) -> None:
+def explore(function: Callable[..., Drawing], /, *, defaults: Mapping[str, Any] | None = None, **controls: Any) -> None:
     """Draw `function(**values)` for the controls' first values; in a live notebook the reader changes them.
 
     A control is `(low, high)` or `(low, high, step)` for a slider (whole numbers or fractions, as its bounds
@@ -97,7 +96,9 @@ def _digits(step: float) -> int:
     return max(1, min(4, len(f"{step:.4f}".rstrip("0").partition(".")[2])))
 
 
-def _live(function: Callable[..., Figure], controls: Mapping[str, Any], start: dict[str, Any], figure: Figure) -> None:
+def _live(
+    function: Callable[..., Drawing], controls: Mapping[str, Any], start: dict[str, Any], figure: Drawing
+) -> None:
     import ipywidgets
     from IPython.display import display
 
@@ -124,11 +125,9 @@ def _live(function: Callable[..., Figure], controls: Mapping[str, Any], start: d
     display(ipywidgets.VBox([*made.values(), reset, message]))  # type: ignore[no-untyped-call]
 
 
-def _draw(function: Callable[..., Figure], values: Mapping[str, Any]) -> Figure:
-    from matplotlib.figure import Figure
-
+def _draw(function: Callable[..., Drawing], values: Mapping[str, Any]) -> Drawing:
     figure = function(**values)
-    if not isinstance(figure, Figure):
+    if not isinstance(figure, Drawing):
         raise TypeError(
             f"explore: {_name(function)}({_listed(values)}) returned {type(figure).__name__}, not a figure; "
             "end it with `return plots.…` and leave the showing to explore"
@@ -154,7 +153,7 @@ def _check_control(name: str, control: Any) -> None:
         raise ValueError(f"explore: {name}={control!r}: the step must be above 0 and fit between the ends")
 
 
-def _check_arguments(function: Callable[..., Figure], values: Mapping[str, Any]) -> None:
+def _check_arguments(function: Callable[..., Drawing], values: Mapping[str, Any]) -> None:
     signature = inspect.signature(function)
     try:
         signature.bind(**values)
@@ -165,7 +164,7 @@ def _check_arguments(function: Callable[..., Figure], values: Mapping[str, Any])
         ) from None
 
 
-def _name(function: Callable[..., Figure]) -> str:
+def _name(function: Callable[..., Drawing]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 

@@ -13,6 +13,7 @@ from metalearn_lib.classification.fitting import _batches
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Convolutional, Encoder, Identity, SelfAttention
 from metalearn_lib.errors import TrainingDiverged
+from metalearn_lib.files import read_tensors, write_tensors
 
 WORDS = ["cat", "dog", "sun", "rain", "the", "is", "a", "big"]
 
@@ -55,7 +56,8 @@ def test_one_step_is_the_gradient_of_the_cross_entropy() -> None:
     data = Corpus("numbers", [f"{a} {b}" for a, b in rng.normal(size=(16, 2))], ["x", "y"] * 8)
     model = Classifier(Numbers(), ["x", "y"]).double()
     prepared = model.encoder.inputs(data).double()
-    model.encoder._prepared[data] = prepared
+    kept = model.encoder._prepared
+    kept[data] = kept[data][0], prepared
     weight, bias = model.head.weight.detach().clone(), model.head.bias.detach().clone()
     p = (prepared @ weight.T + bias).softmax(1)
     expected = -p[torch.arange(16), targets(data, ["x", "y"])].log().mean()
@@ -203,6 +205,18 @@ def test_load_refuses(tmp_path: Path) -> None:
         load(Classifier(Convolutional(vectors(), channels=4, widths=(1, 2)), classes[::-1]), tmp_path / "m")
     with pytest.raises(FileNotFoundError, match="no checkpoint 'none'"):
         load(classifier(), tmp_path / "none")
+    content = bytearray((tmp_path / "m").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "flipped").write_bytes(content)
+    with pytest.raises(ValueError, match=r"flipped cannot be read \(its checksum is wrong.*save it again"):
+        load(classifier(), tmp_path / "flipped")
+    tensors, meta = read_tensors(tmp_path / "m")
+    write_tensors(tmp_path / "json", tensors, {**meta, "classes": "["})
+    with pytest.raises(ValueError, match="json cannot be read"):
+        load(classifier(), tmp_path / "json")
+    write_tensors(tmp_path / "less", {k: v for k, v in tensors.items() if k != "head.bias"}, meta)
+    with pytest.raises(ValueError, match="less does not hold the weights that it names"):
+        load(classifier(), tmp_path / "less")
     (tmp_path / "cut").write_bytes((tmp_path / "m").read_bytes()[:100])
     with pytest.raises(ValueError, match="cut cannot be read"):
         load(classifier(), tmp_path / "cut")
@@ -248,7 +262,7 @@ def test_fit_refuses() -> None:
         fit(classifier(), data, epochs=1, valid=Corpus("v", ["vroom"], ["cars"]))
     with pytest.raises(ValueError, match="nothing to train"):
         fit(classifier().requires_grad_(False), data, epochs=1)
-    with pytest.raises(ValueError, match=r"a rate is 0\.0"):
+    with pytest.raises(ValueError, match=r"rates=0\.0\): must be a finite number > 0"):
         fit(classifier(), data, epochs=1, rates=0.0)
     model = classifier()
     with pytest.raises(ValueError, match="no group trains from epoch 0"):

@@ -1,12 +1,14 @@
 """Figures hold what they were given, name it, and nothing in them overlaps."""
 
 import base64
+from html.parser import HTMLParser
 from itertools import combinations
 
 import matplotlib
 import numpy as np
 import pytest
 import torch
+from IPython.core.formatters import DisplayFormatter
 from matplotlib import pyplot
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -15,8 +17,7 @@ from matplotlib.text import Text
 from metalearn_lib import plots
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.episodes import Episodes, EpisodeSampler
-from metalearn_lib.plots.course_map import CHAPTERS
-from metalearn_lib.plots.style import FLOOR, SETTINGS, png, title_of, wrap
+from metalearn_lib.plots.style import SETTINGS, picture, png, title_of, wrap
 from metalearn_lib.scores import Score
 
 LONG = "a prototypical network with a convolutional encoder, meta-trained for 800 steps"
@@ -145,7 +146,7 @@ class TestCurves:
         figure = plots.curves(self.x, lines, floor="tf-idf", title="t", xlabel="shots", ylabel="points")
         axes = figure.axes[0]
         assert len(axes.lines) == 3 and len(axes.collections) == 2
-        assert axes.lines[1].get_linestyle() == "--" and axes.lines[1].get_color() == FLOOR
+        assert axes.lines[1].get_linestyle() == "--" and axes.lines[1].get_color() == plots.FLOOR
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("shots", "points")
         assert overlaps(figure) == []
 
@@ -226,26 +227,11 @@ class TestEpisodes:
         legend, axes = figure.axes[0].get_legend(), figure.axes[0]
         assert legend.get_window_extent().x0 >= axes.get_window_extent().x1
 
-    def test_table_shows_support_then_queries(self, episode):
-        figure = plots.episode_table(episode, title="Posts", queries=1)
-        words = [text.get_text() for text in figure.axes[0].texts]
-        assert words.count("support") == 10 and words.count("query") == 5
-        assert overlaps(figure) == []
-
-    def test_table_can_hide_the_queries(self, episode):
-        words = [text.get_text() for text in plots.episode_table(episode, title="t", hide_queries=True).axes[0].texts]
-        assert words.count("?") == 5 and [word for word in words if word.startswith("query")] == [
-            f"query {c}" for c in "ABCDE"
-        ]
-
     def test_bad_input(self, episode):
-        for draw in (plots.episode_table, lambda e, **k: plots.episode_map(by_class(0.1), e, **k)):
-            with pytest.raises(ValueError, match="use 0 … 1"):
-                draw(episode, title="t", task=2)
+        with pytest.raises(ValueError, match="use 0 … 1"):
+            plots.episode_map(by_class(0.1), episode, title="t", task=2)
         with pytest.raises(ValueError, match="not finite"):
             plots.episode_map(lambda x, pool: torch.full((*x.shape, 3), float("nan")), episode, title="t")
-        with pytest.raises(ValueError, match="characters=3"):
-            plots.episode_table(episode, title="t", characters=3)
 
 
 class TestMatrices:
@@ -263,46 +249,127 @@ class TestMatrices:
         assert overlaps(figure) == []
         assert len(figure.axes) == (2 if n > 16 else 1)  # a colour bar where numbers do not fit
 
-    def test_text_weights_draws_each_word_once_in_order(self):
-        words = [f"word{i}" for i in range(60)] + ["$1", "$2"]
-        figure = plots.text_weights(words, np.arange(62), title=LONG)
-        assert [text.get_text() for text in figure.axes[0].texts] == words
-        assert len(figure.axes[0].lines) == 7  # the heaviest tenth is underlined
-        assert overlaps(figure) == []
-
     def test_bad_input(self):
         with pytest.raises(ValueError, match="1 rows and 2 columns"):
             plots.heatmap([[1, 2, 3]], ["a"], ["x", "y"], title="t")
+
+
+class Read(HTMLParser):
+    """What a browser would make of a piece of HTML: its texts by tag, its attributes, whether every tag is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: list[tuple[str, str]] = []
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+        self.attributes.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append((self.open[-1], data))
+
+    def inside(self, tag: str) -> list[str]:
+        return [text for within, text in self.texts if within == tag]
+
+
+class TestTexts:
+    def test_table_shows_support_then_queries(self, episode):
+        figure = plots.episode_table(episode, title="Posts", queries=1)
+        page = Read(figure.html)
+        assert page.inside("th") == ["role", "class", "text", *["support"] * 10, *["query"] * 5]
+        assert page.inside("b") == ["Posts"] and page.open == []
+        assert page.inside("span") == [episode.classes[0][y] for y in [*episode.support_y[0].tolist(), 0, 1, 2, 3, 4]]
+        assert sum("scope" in attributes for _, attributes in page.attributes) == 3 + 15
+        assert "caption" in [tag for tag, _ in page.attributes]
+        lines = str(figure).split("\n")
+        assert lines[0] == "Posts" and [line.split()[0] for line in lines[1:]] == ["support"] * 10 + ["query"] * 5
+
+    def test_table_can_hide_the_queries(self, episode):
+        page = Read(plots.episode_table(episode, title="t", hide_queries=True).html)
+        assert page.inside("span")[10:] == ["?"] * 5
+        assert page.inside("th")[13:] == [f"query {c}" for c in "ABCDE"]
+        texts = page.inside("td")
+        assert texts[10:] == sorted(texts[10:])
+
+    def test_each_word_once_in_order_and_the_heaviest_underlined(self):
+        words = [f"word{i}" for i in range(60)] + ["$1", "$2"]
+        figure = plots.text_weights(words, np.arange(62), title=LONG, label="attention")
+        page = Read(figure.html)
+        shaded = [attributes for tag, attributes in page.attributes if tag == "span"]
+        assert [text for tag, text in page.texts if tag in ("span", "u")] == words
+        assert page.inside("u") == words[-7:] and page.inside("b") == [LONG]
+        assert [attributes["title"] for attributes in shaded[:2]] == ["attention 0.0", "attention 1.0"]
+        (legend,) = page.inside("small")
+        assert "attention from 0.0 to 61.0" in legend and "Heaviest: $2 61.0, $1 60.0, word59 59.0" in legend
+        assert "*word59* *$1* *$2*" in str(figure) and LONG in str(figure)
+
+    def test_shaded_words_are_readable(self):
+        """WCAG asks for a contrast of 4.5 between letters and their ground."""
+        page = Read(plots.text_weights(["w"] * 50, np.linspace(-1, 1, 50), title="t").html)
+        grounds = [a["style"].removeprefix("background:") for tag, a in page.attributes if tag == "span"]
+        assert len(set(grounds)) > 40 and "color:#000000" in next(a["style"] for t, a in page.attributes if t == "p")
+        for ground in grounds:
+            rgb = np.array(matplotlib.colors.to_rgb(ground))
+            linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+            assert (linear @ [0.2126, 0.7152, 0.0722] + 0.05) / 0.05 >= 4.5
+
+    def test_small_weights_keep_their_digits_and_equal_ones_are_not_underlined(self):
+        page = Read(plots.text_weights(["a", "b"], [0.0012345, 0.0001], title="t").html)
+        assert "from 0.00010 to 0.00123" in page.inside("small")[0]
+        assert Read(plots.text_weights(["a", "b"], [0.0, 0.0], title="t").html).inside("u") == []
+
+    def test_texts_and_titles_cannot_break_the_page(self):
+        evil = "<script>alert('x')</script> & </table>"
+        corpus = Corpus("evil", texts=[f"{evil} {i}" for i in range(6)], labels=[evil, "b"] * 3)
+        sample = EpisodeSampler(corpus, n_way=2, k_shot=1, n_query=1, seed=0).sample()
+        table = Read(plots.episode_table(sample, title=evil).html)
+        weights = Read(plots.text_weights([evil, "b"], [1, 0], title=evil, label='"><script>').html)
+        for page in (table, weights):
+            assert "script" not in {tag for tag, _ in page.attributes} and page.inside("b") == [evil]
+
+    def test_dollars_are_no_formulas(self, episode):
+        for figure in (plots.episode_table(episode, title="t"), plots.text_weights(["$5", "$6"], [1, 0], title="t")):
+            _, attributes = Read(figure.html).attributes[0]
+            assert attributes["class"].split() == ["mathjax_ignore", "tex2jax_ignore"]
+
+    def test_a_notebook_gets_html_and_plain_text_the_same_each_time(self, episode):
+        first, again = (plots.episode_table(episode, title="Posts") for _ in range(2))
+        shown, _ = DisplayFormatter().format(first)
+        assert shown == {"text/html": first.html, "text/plain": repr(first)} == picture(again)
+
+    def test_show_displays_it_as_one_output(self, episode, monkeypatch):
+        shown = []
+        monkeypatch.setattr("IPython.core.interactiveshell.InteractiveShell.initialized", lambda: True)
+        monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+        plots.show(plots.episode_table(episode, title="Posts"))
+        assert [set(data) for data in shown] == [{"text/html", "text/plain"}]
+
+    def test_bad_input(self, episode):
+        with pytest.raises(ValueError, match="use 0 … 1"):
+            plots.episode_table(episode, title="t", task=2)
+        with pytest.raises(ValueError, match="characters=3"):
+            plots.episode_table(episode, title="t", characters=3)
         for weights in ([1.0], [1.0, float("nan")]):
             with pytest.raises(ValueError, match="one finite number for each word"):
                 plots.text_weights(["a", "b"], weights, title="t")
 
 
-class TestCourseMap:
-    def test_every_chapter_is_there_and_nothing_overlaps(self):
-        figure = plots.course_map()
-        words = [text.get_text() for text in figure.axes[0].texts]
-        assert [word for word in words if word.isdigit()] == [f"{number:02d}" for number in range(14)]
-        assert all(chapter.title in words for chapter in CHAPTERS)
-        assert overlaps(figure) == []
-
-    def test_titles_fit_their_boxes(self):
-        figure = plots.course_map()
-        FigureCanvasAgg(figure).draw()
-        axes = figure.axes[0]
-        boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, matplotlib.patches.FancyBboxPatch)]
-        for text in axes.texts:
-            if text.get_text() in {chapter.title for chapter in CHAPTERS}:
-                extent = text.get_window_extent()
-                assert any(
-                    b.x0 < extent.x0 and extent.x1 < b.x1 and b.y0 < extent.y0 and extent.y1 < b.y1 for b in boxes
-                )
-
-    def test_one_reads_only_backwards(self):
-        assert all(first < number for number, chapter in enumerate(CHAPTERS) for first in chapter.first)
-
-
 class TestStyle:
+    def test_the_pieces_of_a_figure_of_ones_own_are_public_and_where_they_were(self):
+        from metalearn_lib.plots.style import FLOOR, MARKERS, PALETTE, canvas
+
+        assert (plots.FLOOR, plots.MARKERS, plots.PALETTE, plots.canvas) == (FLOOR, MARKERS, PALETTE, canvas)
+        assert title_of(plots.canvas(4, 3, "Mine")) == "Mine"
+
     def test_drawing_leaves_the_settings_of_others_alone(self, scores):
         before = dict(matplotlib.rcParams)
         plots.compare(scores, title="t")
@@ -335,9 +402,9 @@ class TestStyle:
         with pytest.raises(TypeError, match="got Axes"):
             plots.show(Figure().subplots())
 
-    def test_png_is_small_and_the_same_each_time(self):
-        first = png(plots.course_map())
-        assert first == png(plots.course_map()) and len(first) < 60_000
+    def test_png_is_small_and_the_same_each_time(self, scores):
+        first = png(plots.compare(scores, title="t"))
+        assert first == png(plots.compare(scores, title="t")) and len(first) < 60_000
 
     def test_palette_survives_the_saving_of_colours(self):
         import io
@@ -346,7 +413,7 @@ class TestStyle:
 
         figure = plots.curves([1, 2], {str(i): [i, i] for i in range(8)}, title="t", xlabel="x", ylabel="y")
         pixels = np.asarray(Image.open(io.BytesIO(png(figure))).convert("RGB")).reshape(-1, 3).astype(int)
-        for colour in plots.results.PALETTE:
+        for colour in plots.PALETTE:
             rgb = 255 * np.array(matplotlib.colors.to_rgb(colour))
             assert np.abs(pixels - rgb).max(1).min() < 10
 

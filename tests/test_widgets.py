@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from metalearn_lib import widgets
+from metalearn_lib.plots import TextFigure
 
 
 class Drawer:
@@ -135,6 +136,12 @@ class TestControls:
 
 
 class TestLive:
+    def test_a_figure_made_of_text_is_redrawn_in_place_too(self, notebook):
+        widgets.explore(lambda n: TextFigure("t", f"<p>{n}</p>", f"n={n}"), n=(1, 5))
+        assert notebook.shown[0] == {"text/html": "<p>1</p>", "text/plain": "n=1"}
+        notebook.panel[0].value = 4
+        assert notebook.shown[0] == {"text/html": "<p>4</p>", "text/plain": "n=4"}
+
     def test_an_ordinary_figure_comes_first_then_the_controls(self, notebook):
         widgets.explore(Drawer(), **CONTROLS)
         assert notebook.shown[0]["text/plain"] == "[figure: k_shot=1]"

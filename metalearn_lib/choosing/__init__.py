@@ -1,1 +1,14 @@
 """Which learner, on which corpus, with how many shots: recipes, the grid and its store.   Chapter 12"""
+
+from metalearn_lib.choosing.bench import Bench
+from metalearn_lib.choosing.fingerprint import fingerprint
+from metalearn_lib.choosing.measure import measure_split
+from metalearn_lib.choosing.recipes import FLOORS, RECIPES
+from metalearn_lib.choosing.settings import SETTINGS, Setting
+from metalearn_lib.choosing.shots import AnyShots
+from metalearn_lib.choosing.store import Store, provenance
+
+__all__ = [
+    "FLOORS", "RECIPES", "SETTINGS", "AnyShots", "Bench", "Setting", "Store", "fingerprint", "measure_split",
+    "provenance",
+]  # fmt: skip

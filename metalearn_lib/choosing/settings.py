@@ -1,14 +1,12 @@
-"""The corpora of the benchmark: how each is split, and which views of its texts are taken.   Chapter 04"""
+"""The corpora of the grid: how each is split, and which views of its texts are taken.   Chapter 12"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from metalearn_lib import corpora
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.episodes import Episodes, EpisodeSampler
 
 
 @dataclass(frozen=True)
@@ -60,26 +58,3 @@ SETTINGS = {
         intents=False,
     ),
 }
-
-
-class AnyShots:
-    """Episodes with 1, 2, … 5 support examples in turn: a learner should not rely on one number.
-
-    >>> corpus = Corpus("toy", list("abcdef"), ["x", "x", "x", "y", "y", "y"])
-    >>> sampler = AnyShots(corpus, shots=(1, 2), n_way=2, n_query=1, seed=0)
-    >>> [sampler.sample(4, first=first).k_shot for first in (0, 4, 8)]
-    [1, 2, 1]
-    """
-
-    def __init__(
-        self, corpus: Corpus, *, n_way: int, n_query: int, seed: int, shots: Sequence[int] = (1, 2, 3, 4, 5)
-    ) -> None:
-        n_way = min(n_way, len(corpus.classes))
-        self.samplers = [EpisodeSampler(corpus, n_way=n_way, k_shot=k, n_query=n_query, seed=seed) for k in shots]
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        return ("AnyShots", *(sampler.key for sampler in self.samplers))
-
-    def sample(self, tasks: int = 1, *, first: int = 0) -> Episodes:
-        return self.samplers[first // tasks % len(self.samplers)].sample(tasks, first=first)

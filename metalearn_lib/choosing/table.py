@@ -1,4 +1,4 @@
-"""The benchmark as a table: measured, published, and the figures that the course set out to reach."""
+"""The grid as tables: measured, published, and the figures that the course set out to reach."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from metalearn_lib.choosing.recipes import PRETRAINED, RECIPES
+from metalearn_lib.choosing.settings import SETTINGS
 from metalearn_lib.files import root
-
-from .recipes import PRETRAINED, RECIPES
-from .settings import SETTINGS
 
 Row = dict[str, Any]
 _FLOOR = "tf-idf centroid, plain"
@@ -33,9 +32,11 @@ _OVER_FLOOR = {1: 5.0, 5: 2.0}  # points above both tf-idf centroids on news46
 
 
 def show(rows: Sequence[Row], console: Console) -> None:
-    """Print every table of the rows of few_shot.json."""
-    for table in (results_table, targets_table, floor_table) if rows else ():
-        console.print(table(rows))
+    """Print every table of the rows of few_shot.json that has something to say."""
+    for make in (results_table, targets_table, floor_table):
+        table = make(rows) if rows else Table()
+        if table.row_count:
+            console.print(table)
 
 
 def published() -> list[Row]:
@@ -55,8 +56,8 @@ def summary(rows: Sequence[Row], corpus: str, learner: str, shots: int) -> tuple
 
 
 def results_table(rows: Sequence[Row]) -> Table:
-    table = Table(title="5-way accuracy in %, 1 / 5 shots", caption=_caption(rows), caption_justify="left")
     corpora = [name for name in SETTINGS if any(r["corpus"] == name for r in rows)]
+    table = Table(title="5-way accuracy in %, 1 / 5 shots", caption=_caption(corpora), caption_justify="left")
     table.add_column("learner")
     for name in corpora:
         table.add_column(name, justify="right", no_wrap=True, min_width=len("80.0 ± 0.0 / 90.0 ± 0.0*"))
@@ -73,8 +74,8 @@ def results_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _caption(rows: Sequence[Row]) -> str:
-    kinds = "; ".join(f"{name}: {SETTINGS[name].about}" for name in SETTINGS)
+def _caption(corpora: Sequence[str]) -> str:
+    kinds = "; ".join(f"{name}: {SETTINGS[name].about}" for name in corpora)
     return (
         f"{kinds}. ± is the standard deviation over splits, or with one split the 95 % interval over episodes. "
         "* fewer episodes than the others. Published figures come from other episodes, and mostly other encoders."

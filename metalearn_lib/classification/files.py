@@ -30,18 +30,21 @@ def load(classifier: Classifier, path: Path | str, *, part: Literal["all", "enco
         raise ValueError(f"load(part={part!r}): use 'all' or 'encoder'")
     if not path.is_file():
         raise FileNotFoundError(f"load: there is no checkpoint {path.name!r}; write one with save(classifier, path)")
+    wanted = _signature(classifier)
     try:
         tensors, meta = files.read_tensors(path)
+        found = {key: json.loads(meta[key]) for key in wanted if key in meta}
     except ValueError as error:
         raise ValueError(f"load: {path.name} cannot be read ({error}); it may be cut short: save it again") from error
-    wanted = _signature(classifier)
-    if missing := set(wanted) - set(meta):
+    if missing := set(wanted) - set(found):
         raise ValueError(f"load: {path.name} is no saved classifier, it lacks {', '.join(sorted(missing))}")
-    found = {key: json.loads(meta[key]) for key in wanted}
     for key in ("classes", "encoder", "head", "words") if part == "all" else ("encoder", "words"):
         if found[key] != wanted[key]:
             raise ValueError(f"load: {path.name} has {_difference(key, found[key], wanted[key])}")
     chosen = {k: v for k, v in tensors.items() if part == "all" or k.startswith("encoder.")}
+    here = {k: v for k, v in classifier.state_dict().items() if part == "all" or k.startswith("encoder.")}
+    if {k: v.shape for k, v in chosen.items()} != {k: v.shape for k, v in here.items()}:
+        raise ValueError(f"load: {path.name} does not hold the weights that it names; save it again")
     classifier.load_state_dict(chosen, strict=part == "all")
     return classifier
 
@@ -50,9 +53,9 @@ def _signature(classifier: Classifier) -> dict[str, Any]:
     """What a checkpoint must agree in; `words` is a hash of what the weights rely on but do not hold: the vectors."""
     kept = set(classifier.state_dict())
     digest = hashlib.sha256()
-    for name, buffer in sorted(classifier.named_buffers()):
-        if name not in kept and buffer.numel():
-            digest.update(name.encode() + buffer.detach().cpu().contiguous().numpy().tobytes())
+    for name, table in sorted(classifier.shipped().items()):
+        if name not in kept and table.numel():
+            digest.update(name.encode() + table.detach().cpu().contiguous().numpy().tobytes())
     return {
         "classes": list(classifier.classes),
         "encoder": {"type": type(classifier.encoder).__name__, **_shapes(classifier.encoder)},

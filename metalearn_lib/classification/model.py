@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.encoders import Encoder
+from metalearn_lib.encoders import Averaged, Encoder
+from metalearn_lib.modules import evaluating
+from metalearn_lib.optimise import seeded
 from metalearn_lib.scores import Score
 
 
@@ -41,8 +43,7 @@ class Classifier(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"Classifier(dropout={dropout}): need 0 ≤ dropout < 1")
         self.encoder, self.classes, self.dropout = encoder, tuple(classes), nn.Dropout(dropout)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.head = nn.Linear(encoder.dim, len(classes)) if head is None else head
         if head is not None:
             _check_head(head, encoder.dim, len(classes))
@@ -54,20 +55,26 @@ class Classifier(nn.Module):
 
     def logits(self, texts: Sequence[str] | Corpus, *, batch: int = 256) -> Tensor:
         """Logits [n, C] of texts, without gradients or dropout; what is prepared for a corpus is kept."""
-        was_training = self.training
-        self.eval()
-        with torch.no_grad():
+        with evaluating(self):
             prepared = self.encoder.inputs(texts) if isinstance(texts, Corpus) else self._prepared(texts)
             out = prepared.new_zeros(len(prepared), len(self.classes), dtype=torch.float32)
             # texts of like length together: little padding
             for rows in lengths(prepared).argsort(descending=True).split(batch):
                 out[rows] = self.forward(self.encoder.trimmed(prepared[rows]))
-        self.train(was_training)
         return out
 
     def predict(self, texts: Sequence[str] | Corpus) -> list[str]:
         """The most likely class of each text."""
         return [self.classes[i] for i in self.logits(texts).argmax(1).tolist()]
+
+    def shipped(self) -> dict[str, Any]:
+        """Everything that a machine needs to answer: weights, buffers and word vectors that no checkpoint holds."""
+        shipped: dict[str, Any] = dict(self.state_dict())
+        shipped |= {name: buffer for name, buffer in self.named_buffers() if name not in shipped}
+        for name, module in self.named_modules():
+            if isinstance(module, Averaged):
+                shipped[f"{name}.vectors"] = module.vectors.table
+        return shipped
 
     def _prepared(self, texts: Sequence[str]) -> Tensor:
         return self.encoder.prepare(texts).to(self.encoder.get_buffer("_where").device)
@@ -118,8 +125,7 @@ def accuracy(
         if isinstance(predicted, str) or len(predicted) != len(corpus):
             raise ValueError(f"accuracy: {len(predicted)} predicted labels for {len(corpus)} texts; give one a text")
         right = [p == label for p, label in zip(predicted, corpus.labels, strict=True)]
-    digest = hashlib.sha256("\0".join([*corpus.texts, *corpus.labels]).encode()).hexdigest()[:16]
-    return Score.of([float(r) for r in right], name=name, key=("accuracy of texts", corpus.name, digest))
+    return Score.of([float(r) for r in right], name=name, key=("accuracy of texts", corpus.identity))
 
 
 def lengths(prepared: Tensor) -> Tensor:

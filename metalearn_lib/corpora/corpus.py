@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from .annotations import Annotation, check_inside, spans
 from .catalog import CorpusError
 from .splits import Split, class_split
 
@@ -32,7 +36,7 @@ class Corpus:
     labels: Sequence[str]
     domains: Sequence[str] | None = None
     ratings: Sequence[float] | None = None
-    annotations: Sequence[Mapping[str, Any]] | None = None
+    annotations: Sequence[Annotation] | None = None
     published: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     official: Sequence[str] | None = None
     licence: str = ""
@@ -50,6 +54,8 @@ class Corpus:
                 )
         if strange := [x for x in (*self.texts, *self.labels) if not isinstance(x, str)]:
             raise CorpusError(f"Corpus {self.name!r}: texts and labels are strings, found {strange[0]!r}")
+        for text, annotation in zip(self.texts, self.annotations or (), strict=False):
+            check_inside(annotation, text)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -57,6 +63,22 @@ class Corpus:
     def __repr__(self) -> str:
         domains = f", {len(set(self.domains))} domains" if self.domains is not None else ""
         return f"Corpus({self.name!r}: {len(self):,} texts, {len(self.classes)} classes{domains})"
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of all per-text fields, the same in every process; the name does not count.
+
+        >>> pets = Corpus("pets", ["purr", "woof"], ["cat", "dog"])
+        >>> [pets.identity == other.identity for other in (replace(pets, name="x"), replace(pets, ratings=[1, 5]))]
+        [True, False]
+        """
+        digest = hashlib.sha256()
+        for name in _PER_TEXT:
+            values = getattr(self, name)
+            items = None if values is None else list(values)
+            # JSON tells a separator from a text that contains it, and writes half a surrogate pair as \ud800.
+            digest.update(json.dumps([name, items], sort_keys=True, default=_plain).encode())
+        return digest.hexdigest()[:16]
 
     @property
     def classes(self) -> list[str]:
@@ -134,9 +156,17 @@ class Corpus:
         return self.subset(i for i, domain in enumerate(self._domains()) if domain in kept)
 
     def truncated(self, n_words: int) -> Corpus:
-        """The same corpus with each text cut to its first `n_words` words (white space separates words)."""
+        """The same corpus with each text cut to its first `n_words` words (white space separates words).
+
+        Raises `CorpusError` where annotations mark places in the texts: their offsets would not hold any more.
+        """
         if n_words < 1:
             raise CorpusError(f"truncated({n_words}): keep at least one word")
+        if any(True for annotation in self.annotations or () for _ in spans(annotation)):
+            raise CorpusError(
+                f"truncated({n_words}): the annotations of {self.name!r} mark places in its texts; "
+                "leave them out first with dataclasses.replace(corpus, annotations=None)"
+            )
         return replace(self, texts=[" ".join(text.split(None, n_words)[:n_words]) for text in self.texts])
 
     def without_duplicates(self) -> Corpus:
@@ -227,6 +257,13 @@ class Corpus:
 def same_text_key(text: str) -> str:
     """The form in which two texts count as the same: lower case, single spaces."""
     return " ".join(text.lower().split())
+
+
+def _plain(value: object) -> object:
+    """A mapping, an array or any other value of an annotation, as JSON can say it."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
 def _pick(values: Sequence[_Item], indices: list[int]) -> list[_Item]:

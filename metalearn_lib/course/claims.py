@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from metalearn_lib.scores import Comparison, Measured
+
 MARK = "✓"
 
 
@@ -43,11 +45,9 @@ def claim(text: str, condition: Any, *evidence: Any) -> None:
 
 
 def _as_bool(text: str, condition: Any) -> bool:
-    if isinstance(condition, bool):
-        return condition
-    kind = type(condition)
-    if kind.__name__ == "Comparison":  # by name: this module must not import evaluation, which imports torch
+    if isinstance(condition, bool | Comparison):
         return bool(condition)
+    kind = type(condition)
     dtype = str(getattr(condition, "dtype", "")).removeprefix("torch.")
     if dtype == "bool" and getattr(condition, "ndim", None) == 0:
         return bool(condition)
@@ -64,7 +64,7 @@ def _has_nan(value: Any) -> bool:
         return any(_has_nan(item) for item in value)
     if isinstance(value, dict):
         return any(_has_nan(item) for item in value.values())
-    if type(value).__name__ in ("Comparison", "Score"):
+    if isinstance(value, Comparison | Measured):
         return any(_has_nan(getattr(value, part, 0.0)) for part in ("mean", "difference", "low", "high"))
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return bool((value != value).any()) if value.shape else bool(value != value)

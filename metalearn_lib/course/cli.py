@@ -6,40 +6,36 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from metalearn_lib.course.running.worker import KERNEL_ENVIRONMENT
 from metalearn_lib.files import root
 
-from . import checks, doctor
+from . import chapter_list, doctor, steps
 from .book.build import book
 from .classroom import commands as classroom
+from .console import complain, console, errors, say, stop
 from .running import report
 from .running.chapters import UsageError, choose_parameters, find, parse_parameters
+from .running.output import absolute_folders, output_folder
 from .running.runner import Busy, Interrupted, Run
+from .running.worker import KERNEL_ENVIRONMENT
 from .study import commands as study
 
-app = typer.Typer(
-    help="Learning to Learn from Text: run, check and explore the course.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-)  # fmt: skip
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 data_app = typer.Typer(help="The corpora: what there is, fetching, verifying.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
-_WIDTH = None if sys.stdout.isatty() else 150  # a log has no width of its own
-console = Console(width=_WIDTH)
-errors = Console(stderr=True)
 
 Chapters = Annotated[list[str] | None, typer.Argument(help="Which chapters: 4, 04, 04_metric_based; all without one.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Which corpora; without one, those of the chapters.")]
 
 
-def _stop(message: object, code: int) -> NoReturn:
-    errors.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
+@app.callback()
+def metalearn() -> None:
+    """Learning to Learn from Text: run, check and explore the course."""
+    absolute_folders()
 
 
 @app.command()
@@ -49,8 +45,12 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto (default), cpu or cuda.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of every chapter; 0 by default.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="name=value: another parameter of the chapters.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Chapters executed at once.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="Where executed chapters and report.json go; build/.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Chapters at once; without it, as many as cores and memory allow.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Where executed chapters and report.json go; build/.")
+    ] = None,
     cell_timeout: Annotated[int, typer.Option(min=0, help="Seconds a cell may take; 0: no limit.")] = 600,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a chapter that failed.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Execute what has not changed, too.")] = False,
@@ -68,28 +68,25 @@ def run(
         if in_place and given:
             raise UsageError(f"--in-place executes with the defaults; leave out {', '.join(given)}")
         chosen = choose_parameters(picked, given, named=bool(chapters))
-    except UsageError as error:
-        _stop(error, 2)
-    todo = Run(
-        parameters=chosen, out=(out or root() / "build").resolve(), console=console, jobs=jobs,
-        cell_timeout=cell_timeout, keep_going=keep_going, force=force,
-    )  # fmt: skip
-    try:
+        todo = Run(
+            parameters=chosen, out=output_folder(out, "build"), jobs=jobs, cell_timeout=cell_timeout,
+            keep_going=keep_going, force=force, minutes=lambda chapter: chapter_list.minutes(chapter.name),
+        )  # fmt: skip
         results = todo.refresh(picked) if in_place else todo.execute(picked)
-    except Busy as error:
-        _stop(error, 1)
+    except UsageError as error:
+        stop(error, 2)
     except Interrupted as stopped:
-        _stop("interrupted; finished chapters are kept, the same command goes on from there", stopped.code)
-    except OSError as error:
-        _stop(error, 1)
+        stop("interrupted; finished chapters are kept, the same command goes on from there", stopped.code)
+    except (Busy, OSError) as error:
+        stop(error, 1)
     report.print_table(results, console)
     failed = {name: entry["error"] for name, entry in results.items() if entry["status"] == "failed"}
     for name, failure in failed.items():
         report.print_failure(name, failure, errors)
-    for sentence in report.over_budget({"chapters": results}):
-        console.print(f"note: {sentence}", markup=False, highlight=False)
+    for sentence in report.over_budget(results):
+        say(f"note: {sentence}")
     if not in_place:
-        console.print(f"results in {_short(todo.out)}", markup=False, highlight=False, soft_wrap=True)
+        say(f"results in {_short(todo.out)}")
     if failed:
         raise typer.Exit(1)
 
@@ -139,11 +136,11 @@ def check() -> None:
     """Lint, types, unit tests, notebook checks and nbval: what must hold before a change goes in."""
     os.chdir(root())
     os.environ.update(KERNEL_ENVIRONMENT)  # as when the outputs were stored
-    failed = [name for name, command in checks.steps() if not _step(name, command)]
-    for sentence in report.over_budget(report.read_report(root() / "build")):
-        console.print(f"note: in the last run {sentence}", markup=False, highlight=False)
+    failed = [name for name, command in steps.steps() if not _step(name, command)]
+    for sentence in report.over_budget(report.measured(root() / "build")):
+        say(f"note: in the last run {sentence}")
     if failed:
-        _stop(f"failed: {', '.join(failed)}", 1)
+        stop(f"failed: {', '.join(failed)}", 1)
 
 
 def _step(name: str, command: list[str]) -> bool:
@@ -193,7 +190,7 @@ def make_data() -> None:
     try:
         failed = artefacts.make()
     except KeyboardInterrupt:
-        _stop("interrupted; what is ready is kept, the same command goes on from there", 130)
+        stop("interrupted; what is ready is kept, the same command goes on from there", 130)
     for name, problem in failed.items():
         console.print(f"note: {name} makes its own: {problem}", markup=False, highlight=False, soft_wrap=True)
 
@@ -215,28 +212,24 @@ def _each_corpus(names: list[str] | None, everything: bool, done: str, act: Any)
     known = corpora.names()
     for name in names or []:
         if name not in known:
-            _stop(f"unknown corpus {name!r}; the corpora are {', '.join(known)}", 2)
+            stop(f"unknown corpus {name!r}; the corpora are {', '.join(known)}", 2)
     wanted = names or [name for name in known if everything or corpora.describe(name).default]
     failed = []
     for name in wanted:
         try:
             problems = act(name)
         except KeyboardInterrupt:
-            _stop("interrupted; complete files are kept, nothing half-written", 130)
+            stop("interrupted; complete files are kept, nothing half-written", 130)
         except (OSError, ValueError, RuntimeError) as error:
             problems = [error]
         for problem in problems or []:
-            errors.print(f"{name}: {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
+            complain(f"{name}: {problem}")
         if problems:
             failed.append(name)
     good = len(wanted) - len(failed)
-    console.print(
-        f"{good} of {len(wanted)} corpora {done}; cache: {corpora.cache_folder()}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    say(f"{good} of {len(wanted)} corpora {done}; cache: {corpora.cache_folder()}")
     if failed:
-        _stop(f"not {done}: {', '.join(failed)}; try: metalearn data fetch {' '.join(failed)}", 1)
+        stop(f"not {done}: {', '.join(failed)}; try: metalearn data fetch {' '.join(failed)}", 1)
 
 
 if __name__ == "__main__":

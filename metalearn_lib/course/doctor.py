@@ -93,6 +93,9 @@ def _torchtext() -> Finding:
 def _data() -> Finding:
     from metalearn_lib import corpora
 
+    if corpora.cache_folder().is_file():
+        mend = f"name a folder: export METALEARN_DATA={corpora.cache_folder()}-data"
+        return Finding("data", f"METALEARN_DATA is a file: {corpora.cache_folder()}", mend)
     defaults = [name for name in corpora.names() if corpora.describe(name).default]
     missing = [name for name in defaults if not corpora.is_present(name)]
     problems = [problem for name in defaults if name not in missing for problem in corpora.verify(name)]
@@ -114,7 +117,7 @@ def _disk() -> Finding:
     from metalearn_lib import corpora
 
     place = corpora.cache_folder()
-    while not place.exists():
+    while not place.is_dir():
         place = place.parent
     free = shutil.disk_usage(place).free / 2**30
     mend = "" if free >= DISK_GB else "make room, or choose another place: export METALEARN_DATA=/path/with/room"

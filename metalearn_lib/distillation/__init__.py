@@ -5,7 +5,7 @@ Chapter 08
 """
 
 from metalearn_lib.distillation.costs import Costs, costs, on_front, quantised
-from metalearn_lib.distillation.matching import Matched, hidden_loss, match, solved_average
+from metalearn_lib.distillation.matching import Matched, match, solved_average
 from metalearn_lib.distillation.meta import MetaHistory, meta_distil, quiz_loss
 from metalearn_lib.distillation.self_training import pseudo_labelled, self_train
 from metalearn_lib.distillation.soft_targets import distil, distillation_loss, soft_targets, without_labels
@@ -22,7 +22,6 @@ __all__ = [
     "costs",
     "distil",
     "distillation_loss",
-    "hidden_loss",
     "linear_teacher",
     "match",
     "meta_distil",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from metalearn_lib.classification import Classifier
 from metalearn_lib.distillation.teachers import Ensemble, Teacher
-from metalearn_lib.encoders import Averaged, Transformer
+from metalearn_lib.encoders import Transformer
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,17 @@ def costs(teacher: Teacher, texts: Sequence[str], *, repeats: int = 3) -> Costs:
 
     The best of `repeats` passes over the texts, so that a busy machine disturbs little; no encoding is cached. Word
     vectors that do not train must be shipped as well, so they count; the list of words itself does not. Raises
-    ValueError for no texts or repeats below 1.   Chapter: 08
+    ValueError for no texts or repeats below 1, TypeError for a teacher without `shipped`.   Chapter: 08
     """
     if not texts or repeats < 1:
         raise ValueError(f"costs: {len(texts)} texts, repeats={repeats}; need at least one of each")
-    tensors = _shipped(teacher)
+    lacking = [type(one).__name__ for one in _single(teacher) if not hasattr(one, "shipped")]
+    if lacking:
+        raise TypeError(
+            f"costs: {lacking[0]} does not say what must be shipped; give it a method shipped() that returns "
+            "{name: tensor} with all that a machine needs to answer"
+        )
+    tensors = teacher.shipped()
     with _no_caches(teacher):
         teacher.logits(texts[:1])  # what is loaded at first use
         best = float("inf")
@@ -88,25 +94,14 @@ def on_front(cost: Sequence[float], accuracy: Sequence[float]) -> list[bool]:
     ]
 
 
-def _shipped(teacher: Teacher) -> dict[str, Any]:
-    """Everything that a machine needs to answer: weights, and vectors that the checkpoint does not hold."""
-    if isinstance(teacher, Ensemble):
-        members = enumerate(_shipped(member) for member in teacher.teachers)
-        return {f"{number}.{name}": value for number, member in members for name, value in member.items()}
-    if not isinstance(teacher, Classifier):
-        return dict(teacher.shipped())  # type: ignore[attr-defined]
-    shipped: dict[str, Any] = dict(teacher.state_dict())
-    shipped |= {name: buffer for name, buffer in teacher.named_buffers() if name not in shipped}
-    for name, module in teacher.named_modules():
-        if isinstance(module, Averaged):
-            shipped[f"{name}.vectors"] = module.vectors.table
-    return shipped
+def _single(teacher: Teacher) -> list[Teacher]:
+    """The teachers of an ensemble, those of ensembles inside it, too; or the one there is."""
+    return [one for part in teacher.teachers for one in _single(part)] if isinstance(teacher, Ensemble) else [teacher]
 
 
 @contextmanager
 def _no_caches(teacher: Teacher) -> Iterator[None]:
-    members = teacher.teachers if isinstance(teacher, Ensemble) else (teacher,)
-    modules = [m for member in members if isinstance(member, Classifier) for m in member.modules()]
+    modules = [m for one in _single(teacher) if isinstance(one, nn.Module) for m in one.modules()]
     kept = [(m, m.cache) for m in modules if isinstance(m, Transformer)]
     for module, _ in kept:
         module.cache = None
@@ -125,7 +120,7 @@ def _numbers(value: Any) -> int:
     return 0
 
 
-def _bytes(tensors: dict[str, Any]) -> int:
+def _bytes(tensors: Mapping[str, Any]) -> int:
     buffer = io.BytesIO()
-    torch.save(tensors, buffer)
+    torch.save(dict(tensors), buffer)
     return buffer.tell()

@@ -15,28 +15,9 @@ from metalearn_lib.corpora import Corpus
 from metalearn_lib.distillation.soft_targets import check_pool
 from metalearn_lib.encoders import Encoder, WordAverage
 from metalearn_lib.encoders.base import OnTop
+from metalearn_lib.errors import check_options
+from metalearn_lib.optimise import descend, in_training
 from metalearn_lib.progress import progress_bar
-
-
-def hidden_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """1 − cosine of student and teacher states, averaged: of texts [B, D] or of tokens [B, L, D].   Chapter: 08
-
-    Raises ValueError where the shapes differ, and says whether a projection or a common tokeniser is missing.
-
-    >>> hidden_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
-    tensor(1.)
-    """
-    if student.shape[-1] != teacher.shape[-1]:
-        raise ValueError(
-            f"hidden_loss: student states have {student.shape[-1]} numbers, the teacher's {teacher.shape[-1]}; put a "
-            "learned projection between them, nn.Linear(student, teacher)"
-        )
-    if student.shape != teacher.shape:
-        raise ValueError(
-            f"hidden_loss: student {list(student.shape)}, teacher {list(teacher.shape)}: they do not read the same "
-            "tokens. Token by token needs one tokeniser for both; match the vectors of whole texts [B, D] instead"
-        )
-    return (1 - cosine_similarity(student, teacher, dim=-1)).mean()
 
 
 class Matched(OnTop):
@@ -61,26 +42,30 @@ def match(
     rate: float = 1e-2,
     batch_size: int = 64,
     seed: int = 0,
+    progress: bool = True,
 ) -> Matched:
     """Train the student, and a projection, so that its vectors point where the teacher's do; no label is used.
 
-    Texts meet as whole vectors, so that the two may have different tokenisers. Returns the student in its teacher's
-    space: the teacher's own head fits on it. Raises ValueError for an empty pool.   Chapter: 08
+    The loss is 1 − cosine of the vectors of whole texts, so that the two may have different tokenisers. Returns the
+    student in its teacher's space: the teacher's own head fits on it. Raises ValueError for an empty pool or options
+    out of range, or TrainingDiverged.   Chapter: 08
     """
+    check_options("match", epochs=epochs, rate=rate, batch_size=batch_size, seed=seed)
     check_pool(pool, "match")
-    wanted = teacher_vectors(teacher, pool)
+    wanted = teacher.embed(pool)
     prepared = student.inputs(pool)
     generator = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        matched = Matched(student, teacher.dim).to(prepared.device).train()
+    with in_training(student, seed=seed):
+        matched = Matched(student, teacher.dim).to(prepared.device)
+
+        def loss(rows: Tensor) -> Tensor:
+            vectors = matched.encode(matched.trimmed(prepared[rows]))
+            return (1 - cosine_similarity(vectors, wanted[rows], dim=-1)).mean()
+
         optimizer = torch.optim.Adam(matched.parameters(), lr=rate)
-        for _ in progress_bar(range(epochs), "match"):
-            for rows in torch.randperm(len(pool), generator=generator).split(batch_size):
-                loss = hidden_loss(matched.encode(matched.trimmed(prepared[rows])), wanted[rows])
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+        for _ in progress_bar(range(epochs), "match", show=progress):
+            batches = torch.randperm(len(pool), generator=generator).split(batch_size)
+            list(descend(loss, batches, optimizer, who="match"))
     return matched.eval()
 
 
@@ -110,7 +95,7 @@ def solved_average(
         )
     empty = text.WordVectors(words.words, torch.zeros(len(words.words) + 1, dim))
     student = WordAverage(empty, background=pool, max_length=max_length)
-    wanted = teacher_vectors(teacher, pool).cpu()
+    wanted = teacher.embed(pool).cpu()
     mean = wanted.mean(0)
     directions = torch.linalg.svd(wanted - mean, full_matrices=False).Vh[:dim]  # [dim, D]
     with torch.no_grad():
@@ -124,10 +109,3 @@ def solved_average(
         matched.projection.weight.copy_(directions.T)
         matched.projection.bias.copy_(mean)
     return matched.eval()
-
-
-def teacher_vectors(teacher: Encoder, pool: Corpus) -> Tensor:
-    """The teacher's vectors [n, D] of a pool, without gradients."""
-    teacher.eval()
-    with torch.no_grad():
-        return torch.cat([teacher.encode(teacher.trimmed(x)) for x in teacher.inputs(pool).split(256)])

@@ -16,7 +16,8 @@ from metalearn_lib.classification import Classifier
 from metalearn_lib.classification.model import targets
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.distillation.soft_targets import check_pool, check_temperature, distillation_loss
-from metalearn_lib.errors import TrainingDiverged
+from metalearn_lib.errors import check_options
+from metalearn_lib.optimise import take_step
 from metalearn_lib.progress import progress_bar
 
 
@@ -64,20 +65,21 @@ def meta_distil(
     temperature: float = 1.0,
     batch_size: int = 64,
     seed: int = 0,
+    progress: bool = True,
 ) -> MetaHistory:
     """Train student and teacher together: trial step, teacher's step by Adam on the quiz, student's real step by SGD.
 
     The labels of `pool` are not looked at; `quiz` is labelled. `teacher_rate=0` leaves the teacher as it is: ordinary
-    distillation with the very same batches. Raises ValueError for an empty pool or quiz, other classes or another order
-    of them, and TrainingDiverged when a loss is not finite.   Chapter: 08
+    distillation with the very same batches. Both are left in evaluation mode. Raises ValueError for an empty pool or
+    quiz, options out of range, other classes or another order of them, and TrainingDiverged when a loss is not finite.
+
+    Chapter: 08
     """
     check_temperature(temperature, "meta_distil")
     check_pool(pool, "meta_distil")
-    if steps < 1 or rate <= 0 or teacher_rate < 0 or len(quiz) == 0:
-        raise ValueError(
-            f"meta_distil(steps={steps}, rate={rate}, teacher_rate={teacher_rate}), {len(quiz)} quiz texts: "
-            "need steps ≥ 1, rate > 0, teacher_rate ≥ 0 and at least one text"
-        )
+    check_options("meta_distil", steps=steps, rate=rate, teacher_rate=teacher_rate, batch_size=batch_size, seed=seed)
+    if len(quiz) == 0:
+        raise ValueError(f"meta_distil: the quiz {quiz.name!r} has no texts; give at least one, with its label")
     if teacher.classes != student.classes:
         raise ValueError(
             f"meta_distil: teacher classes {list(teacher.classes)[:4]} …, student classes {list(student.classes)[:4]} …"
@@ -92,27 +94,16 @@ def meta_distil(
     generator = torch.Generator().manual_seed(seed)
     teacher.eval()
     student.eval()  # a trial step and the real one must be the same function: no dropout
-    for _ in progress_bar(range(steps), "meta-distil"):
+    for step in progress_bar(range(steps), "meta-distil", show=progress):
         rows = torch.randint(len(pool), (min(batch_size, len(pool)),), generator=generator)
         asked = torch.randint(len(quiz), (min(batch_size, len(quiz)),), generator=generator)
         lesson = teacher.encoder.trimmed(inputs[0][rows]), student.encoder.trimmed(inputs[1][rows])
         if teacher_rate:
             quizzed = student.encoder.trimmed(quiz_x[asked]), quiz_y[asked].to(quiz_x.device)
             after = quiz_loss(teacher, student, lesson, quizzed, rate=rate, temperature=temperature)
-            _step(optimizers[0], taught, after, history.quiz_losses)
+            history.quiz_losses.append(take_step(after, optimizers[0], who="meta_distil, the teacher", step=step))
         with torch.no_grad():
             said = teacher(lesson[0])
         loss = distillation_loss(student(lesson[1]), said, temperature=temperature)
-        _step(optimizers[1], learned, loss, history.losses)
+        history.losses.append(take_step(loss, optimizers[1], who="meta_distil, the student", step=step))
     return history
-
-
-def _step(
-    optimizer: torch.optim.Optimizer, parameters: list[torch.nn.Parameter], loss: Tensor, log: list[float]
-) -> None:
-    if not torch.isfinite(loss):
-        raise TrainingDiverged(f"meta_distil: a loss is {loss.item()}; lower rate or teacher_rate")
-    for parameter, slope in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-        parameter.grad = slope
-    optimizer.step()
-    log.append(loss.item())

@@ -11,6 +11,7 @@ from metalearn_lib.classification import Classifier, fit
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.distillation.soft_targets import check_pool
 from metalearn_lib.distillation.teachers import Teacher
+from metalearn_lib.errors import check_options
 
 
 def pseudo_labelled(teacher: Teacher, pool: Corpus, *, keep: float = 1.0) -> Corpus:
@@ -20,8 +21,7 @@ def pseudo_labelled(teacher: Teacher, pool: Corpus, *, keep: float = 1.0) -> Cor
     the pool are not looked at. Raises ValueError for an empty pool or a `keep` outside 0 … 1.   Chapter: 08
     """
     check_pool(pool, "pseudo_labelled")
-    if not 0 < keep <= 1:
-        raise ValueError(f"pseudo_labelled(keep={keep}): a share above 0, at most 1")
+    _check_share(keep, "pseudo_labelled")
     sure, best = teacher.logits(pool).softmax(1).max(1)
     kept: list[int] = []
     for number in best.unique().tolist():
@@ -44,6 +44,7 @@ def self_train(
     rate: float = 1e-2,
     batch_size: int = 64,
     seed: int = 0,
+    progress: bool = True,
 ) -> Classifier:
     """Fit on the labels; then, in each round, a new student on the labels and what the last one said of the pool.
 
@@ -52,16 +53,34 @@ def self_train(
 
     Chapter: 08
     """
-    if rounds < 1:
-        raise ValueError(f"self_train(rounds={rounds}): must be ≥ 1")
+    check_options("self_train", rounds=rounds, epochs=epochs, rate=rate, batch_size=batch_size, seed=seed)
     check_pool(pool, "self_train")
-    settings = {"rates": rate, "batch_size": batch_size, "seed": seed, "schedule": lambda done: 1 - done}
+    _check_share(keep, "self_train")
+
+    def trained(corpus: Corpus, epochs: int) -> Classifier:
+        student = make()
+        fit(
+            student,
+            corpus,
+            epochs=epochs,
+            batch_size=batch_size,
+            rates=rate,
+            schedule=lambda done: 1 - done,
+            seed=seed,
+            title="self-train",
+            progress=progress,
+        )
+        return student
+
     longer = epochs * max(1, round((len(labelled) + keep * len(pool)) / max(1, len(labelled))))
-    student = make()
-    fit(student, labelled, epochs=longer, title="self-train", **settings)  # type: ignore[arg-type]
+    student = trained(labelled, longer)
     for _ in range(rounds):
         more = pseudo_labelled(student, pool, keep=keep)
         joined = Corpus(more.name, [*labelled.texts, *more.texts], [*labelled.labels, *more.labels])
-        student = make()
-        fit(student, joined, epochs=epochs, title="self-train", **settings)  # type: ignore[arg-type]
+        student = trained(joined, epochs)
     return student
+
+
+def _check_share(keep: float, who: str) -> None:
+    if not 0 < keep <= 1:
+        raise ValueError(f"{who}(keep={keep}): a share above 0, at most 1; 1 keeps every text")

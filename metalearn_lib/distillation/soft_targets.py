@@ -70,6 +70,7 @@ def distil(
     batch_size: int = 64,
     seed: int = 0,
     title: str = "distil",
+    progress: bool = True,
 ) -> History:
     """Train the student on the texts of `pool` towards the teacher's soft targets; the labels are not looked at.
 
@@ -94,6 +95,7 @@ def distil(
         loss=loss,
         seed=seed,
         title=title,
+        progress=progress,
     )
 
 

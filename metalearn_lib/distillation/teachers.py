@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -16,12 +16,16 @@ _LOWEST = -50.0  # stands for the logarithm of a probability of 0
 
 
 class Teacher(Protocol):
-    """What `distil` asks of a teacher; every `Classifier` is one."""
+    """What `distil` asks of a teacher, and `costs`; every `Classifier` is one."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...
 
-    def logits(self, texts: Sequence[str] | Corpus) -> Tensor: ...
+    def logits(self, texts: Sequence[str] | Corpus) -> Tensor:
+        """Logits [n, C] of the texts, the columns in the order of `classes`."""
+
+    def shipped(self) -> Mapping[str, Any]:
+        """Named tensors: all that a machine needs to answer, besides lists of words. Only `costs` asks for it."""
 
 
 def align(logits: Tensor, classes: Sequence[str], onto: Sequence[str]) -> Tensor:
@@ -50,9 +54,7 @@ def linear_teacher(encoder: Encoder, labelled: Corpus, *, strength: float = 10.0
     two classes.   Chapter: 08
     """
     _check_labels(labelled, "linear_teacher")
-    encoder.eval()
-    with torch.no_grad():
-        vectors = torch.cat([encoder.encode(encoder.trimmed(x)) for x in encoder.inputs(labelled).split(256)])
+    vectors = encoder.embed(labelled)
     weight, bias = _logistic(vectors.cpu().numpy(), labelled, strength)
     head = nn.Linear(encoder.dim, len(weight)).to(vectors.device)
     with torch.no_grad():
@@ -114,6 +116,10 @@ class Ensemble:
             for teacher, weight in zip(self.teachers, self.weights, strict=True)
         ]
         return torch.stack(views).sum(0)
+
+    def shipped(self) -> dict[str, Any]:
+        """What the teachers need to answer, the number of each before its names."""
+        return {f"{n}.{name}": part for n, one in enumerate(self.teachers) for name, part in one.shipped().items()}
 
 
 def _logistic(features: Any, labelled: Corpus, strength: float) -> tuple[Tensor, Tensor]:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from metalearn_lib.corpora import Corpus
+from metalearn_lib.modules import evaluating
 from metalearn_lib.text import check_texts
-
-if TYPE_CHECKING:
-    from metalearn_lib.corpora import Corpus
 
 
 class Encoder(nn.Module):
     """Maps texts to vectors of `dim` numbers.
 
-    Subclasses write `_prepare(texts)` → [n, …] and `encode(prepared)` [..., …] → [..., D]. A text without a single
-    known word becomes the zero vector; an empty text is refused.
+    Subclasses write `_prepare(texts)` → [n, …] and `encode(prepared)` [..., …] → [..., D]. What `_prepare` returns is
+    kept for a corpus, so it may not depend on what trains (`Frozen` notices changes). A text without a single known
+    word becomes the zero vector; an empty text is refused.
     """
 
     dim: int
@@ -27,7 +26,7 @@ class Encoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("_where", torch.empty(0), persistent=False)
-        self._prepared: WeakKeyDictionary[Corpus, Tensor] = WeakKeyDictionary()
+        self._prepared: WeakKeyDictionary[Corpus, tuple[object, Tensor]] = WeakKeyDictionary()
 
     def forward(self, x: Tensor, pool: Corpus | None = None) -> Tensor:
         """Positions x [...] in `pool`, or without a pool prepared inputs [..., …] → vectors [..., D]."""
@@ -35,10 +34,10 @@ class Encoder(nn.Module):
 
     def inputs(self, pool: Corpus) -> Tensor:
         """Prepared inputs [n, …] of a whole corpus, made once per corpus object and device."""
-        device = self.get_buffer("_where").device
-        if pool not in self._prepared or self._prepared[pool].device != device:
-            self._prepared[pool] = self.prepare(pool.texts).to(device)
-        return self._prepared[pool]
+        state = self._state()
+        if pool not in self._prepared or self._prepared[pool][0] != state:
+            self._prepared[pool] = state, self.prepare(pool.texts).to(self.get_buffer("_where").device)
+        return self._prepared[pool][1]
 
     def prepare(self, texts: Sequence[str]) -> Tensor:
         """Texts → prepared inputs [n, …]; raises ValueError for an empty text or vectors that are not finite."""
@@ -51,15 +50,14 @@ class Encoder(nn.Module):
             )
         return prepared
 
-    def embed(self, texts: Sequence[str], *, batch: int = 256) -> Tensor:
-        """Vectors [n, D] of texts, without gradients."""
-        was_training = self.training
-        self.eval()
-        with torch.no_grad():
-            prepared = self.prepare(texts).to(self.get_buffer("_where").device)
-            vectors = torch.cat([self.encode(self.trimmed(part)) for part in prepared.split(batch)])
-        self.train(was_training)
-        return vectors
+    def embed(self, texts: Sequence[str] | Corpus, *, batch: int = 256) -> Tensor:
+        """Vectors [n, D] of texts, without gradients or dropout; what is prepared for a corpus is kept."""
+        with evaluating(self):
+            if isinstance(texts, Corpus):
+                prepared = self.inputs(texts)
+            else:
+                prepared = self.prepare(texts).to(self.get_buffer("_where").device)
+            return torch.cat([self.encode(self.trimmed(part)) for part in prepared.split(batch)])
 
     def trimmed(self, prepared: Tensor) -> Tensor:
         """Prepared inputs without what none of these texts needs; the vectors stay the same."""
@@ -67,6 +65,10 @@ class Encoder(nn.Module):
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         raise NotImplementedError
+
+    def _state(self) -> object:
+        """What prepared inputs depend on besides the texts: where it changes, they are made anew."""
+        return self.get_buffer("_where").device
 
     def encode(self, prepared: Tensor) -> Tensor:
         """Prepared inputs → vectors [..., D]; differentiable in the encoder's parameters."""

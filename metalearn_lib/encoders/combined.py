@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from metalearn_lib.encoders.base import Encoder
+from metalearn_lib.modules import untrained
 
 
 class Frozen(Encoder):
     """A trained encoder that trains no more: each text of a corpus is encoded once and kept.   Chapter: 04
 
-    From then on an episode costs a look-up. Dropout is off, whatever the mode.
+    From then on an episode costs a look-up. Dropout is off, whatever the mode. The encoder it is given stays as
+    trainable as it was; where its weights change after all (more training, a checkpoint that is loaded), texts are
+    encoded anew. Not noticed: a change of its settings, and of weights that lie on another device or were replaced
+    (`load_state_dict(…, assign=True)`).
     """
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
-        self.encoder, self.dim = encoder.requires_grad_(False), encoder.dim
+        self.encoder, self.dim = untrained(encoder), encoder.dim
+        self._tensors: list[Any] = []
+        # Fused optimizers change weights behind autograd's back: where the owner may train, the weights are added up.
+        self._watched: bool = any(p.requires_grad for p in encoder.parameters()) or any(
+            isinstance(part, Frozen) and part._watched for part in encoder.modules()
+        )
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         return self.encoder.embed(texts).cpu()
 
     def encode(self, prepared: Tensor) -> Tensor:
         return prepared
+
+    def _state(self) -> object:
+        device = super()._state()
+        if self._tensors[:1] != [device]:
+            self._tensors = [device, *self.parameters(), *self.buffers()]  # once: a Transformer has hundreds
+        tensors: list[Tensor] = self._tensors[1:]
+        sums = [t.sum(dtype=torch.float64) for t in tensors if isinstance(t, nn.Parameter)] if self._watched else []
+        return device, [(t.data_ptr(), t._version) for t in tensors], torch.stack(sums).tolist() if sums else []
 
 
 class Concatenated(Encoder):
@@ -39,7 +57,7 @@ class Concatenated(Encoder):
         shares = [1.0] * len(encoders) if weights is None else [float(weight) for weight in weights]
         if not encoders or len(shares) != len(encoders) or min(shares) <= 0:
             raise ValueError(f"Concatenated: {len(encoders)} encoders, weights {weights}; need a positive one for each")
-        self.encoders = torch.nn.ModuleList(Frozen(encoder) for encoder in encoders)
+        self.encoders = nn.ModuleList(Frozen(encoder) for encoder in encoders)
         self.weights, self.dim = shares, sum(encoder.dim for encoder in encoders)
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
@@ -48,3 +66,6 @@ class Concatenated(Encoder):
 
     def encode(self, prepared: Tensor) -> Tensor:
         return prepared
+
+    def _state(self) -> object:
+        return super()._state(), [encoder._state() for encoder in self.encoders]  # type: ignore[operator]

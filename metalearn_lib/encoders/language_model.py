@@ -41,7 +41,7 @@ class LanguageModelEncoder(Encoder):
         self.model, self.max_length = model, max_length
         self.dim = 3 * model.embedding.embedding_dim
         # Not in a checkpoint, but compared when one is read: with another vocabulary the numbers mean other words.
-        digest = hashlib.sha256("\0".join(model.vocabulary.itos).encode()).digest()
+        digest = hashlib.sha256("\0".join(model.vocabulary.itos).encode(errors="surrogatepass")).digest()
         self.register_buffer("words", torch.tensor(list(digest), dtype=torch.uint8), persistent=False)
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:

@@ -10,13 +10,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from metalearn_lib.encoders.base import Encoder
+from metalearn_lib.encoders.combined import Frozen
 from metalearn_lib.episodes import positions
 
 if TYPE_CHECKING:
     from metalearn_lib.corpora import Corpus
 
 
-class Whitened(Encoder):
+class Whitened(Frozen):
     """Unit vectors x of a frozen encoder, mapped to A (x - m) and scaled to length 1 again.
 
     From the labelled texts of `background` (the meta-training classes): m is their mean, C the covariance of their
@@ -26,24 +27,19 @@ class Whitened(Encoder):
     """
 
     def __init__(self, encoder: Encoder, background: Corpus, *, shrink: float = 0.1) -> None:
-        super().__init__()
         if not 0 < shrink <= 1:
             raise ValueError(f"Whitened(shrink={shrink}): need 0 < shrink ≤ 1; at 0 the covariance may have no inverse")
-        self.encoder, self.dim = encoder.requires_grad_(False), encoder.dim
-        with torch.no_grad():
-            vectors = normalize(encoder(torch.arange(len(background)), background), dim=1).double()
+        super().__init__(encoder)
+        vectors = normalize(self.encoder.embed(background), dim=1).double()
         mean, matrix = _fit(vectors, background.labels, shrink)
         self.register_buffer("mean", mean.float())
         self.register_buffer("matrix", matrix.float())
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
-        vectors = normalize(self.encoder.prepare(texts), dim=1)
+        vectors = normalize(super()._prepare(texts), dim=1)
         known = (vectors != 0).any(1, keepdim=True)
         mean, matrix = (self.get_buffer(name).cpu() for name in ("mean", "matrix"))
         return normalize((vectors - mean) @ matrix, dim=1) * known
-
-    def encode(self, prepared: Tensor) -> Tensor:
-        return prepared
 
 
 def _fit(vectors: Tensor, labels: Sequence[str], shrink: float) -> tuple[Tensor, Tensor]:

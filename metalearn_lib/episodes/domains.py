@@ -9,7 +9,7 @@ from torch import Tensor
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.episodes.batch import Episodes
 from metalearn_lib.episodes.draws import choose, uniforms
-from metalearn_lib.episodes.sampling import TaskSampler, check_sizes, positions
+from metalearn_lib.episodes.sampling import TaskSampler, check_sizes, numbers_of, positions
 
 
 class _OneDomainATask(TaskSampler):
@@ -31,6 +31,7 @@ class DomainSampler(_OneDomainATask):
     def __init__(
         self, corpus: Corpus, *, k_shot: int = 5, n_query: int = 5, seed: int = 0, skip_small: bool = False
     ) -> None:
+        k_shot, n_query = check_sizes("DomainSampler", k_shot=k_shot, n_query=n_query)
         domains, labels = _domains(corpus), corpus.classes
         if len(labels) < 2:
             raise ValueError(f"DomainSampler: {corpus.name!r} has one label, {labels}; a task needs two")
@@ -79,8 +80,8 @@ class SinusoidSampler:
     """
 
     def __init__(self, *, k_shot: int = 10, n_query: int = 10, seed: int = 0) -> None:
-        check_sizes("SinusoidSampler", k_shot=k_shot, n_query=n_query)
-        self.k_shot, self.n_query, self.seed = k_shot, n_query, seed
+        self.k_shot, self.n_query = check_sizes("SinusoidSampler", k_shot=k_shot, n_query=n_query)
+        (self.seed,) = check_sizes("SinusoidSampler", least=None, seed=seed)
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -88,16 +89,16 @@ class SinusoidSampler:
 
     def waves(self, tasks: int = 1, *, first: int = 0) -> tuple[Tensor, Tensor]:
         """Amplitudes [T, 1] and phases [T, 1] of tasks number `first` …"""
-        drawn = torch.from_numpy(uniforms(self.seed, np.arange(first, first + tasks), stream=0, size=2)).float()
+        numbers = numbers_of(tasks, first, examples=self.k_shot + self.n_query)
+        drawn = torch.from_numpy(uniforms(self.seed, numbers, stream=0, size=2)).float()
         return 0.1 + 4.9 * drawn[:, :1], torch.pi * drawn[:, 1:]
 
     def sample(self, tasks: int = 1, *, first: int = 0) -> Episodes:
         """Tasks number `first` … `first + tasks - 1`; the same numbers always give the same tasks."""
-        if tasks < 1 or first < 0:
-            raise ValueError(f"sample(tasks={tasks}, first={first}): tasks must be ≥ 1 and first ≥ 0")
         amplitude, phase = self.waves(tasks, first=first)
         size = self.k_shot + self.n_query
-        x = 10 * torch.from_numpy(uniforms(self.seed, np.arange(first, first + tasks), stream=1, size=size)).float() - 5
+        numbers = numbers_of(tasks, first, examples=size)
+        x = 10 * torch.from_numpy(uniforms(self.seed, numbers, stream=1, size=size)).float() - 5
         y = amplitude * torch.sin(x + phase)
         k = self.k_shot
         return Episodes(x[:, :k, None], y[:, :k], x[:, k:, None], y[:, k:], 1, k)

@@ -7,11 +7,12 @@ batch is drawn by arithmetic on positions; an episode depends on (seed, number) 
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Sequence
-from typing import Protocol
-from weakref import WeakKeyDictionary
+from typing import Any, Protocol
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
@@ -47,7 +48,8 @@ class TaskSampler:
         allow_overlap: bool = False,
     ) -> None:
         who = type(self).__name__
-        check_sizes(who, k_shot=k_shot, n_query=n_query)
+        n_way, k_shot, n_query = check_sizes(who, n_way=n_way, k_shot=k_shot, n_query=n_query)
+        (seed,) = check_sizes(who, least=None, seed=seed)
         needed = max(k_shot, n_query) if allow_overlap else k_shot + n_query
         small = [f"{name} ({len(group)})" for name, group in groups.items() if len(group) < needed]
         if small:
@@ -61,12 +63,13 @@ class TaskSampler:
         self.sizes = np.array([len(group) for group in groups.values()])  # [G]
         self._starts = np.cumsum(self.sizes) - self.sizes
         self._members = np.concatenate(list(groups.values()))  # group by group
+        self._groups = hashlib.sha256(self.sizes.tobytes() + self._members.tobytes()).hexdigest()[:16]
 
     @property
     def key(self) -> tuple[object, ...]:
         """Samplers with equal keys draw the same episodes: scores over them may be compared in pairs."""
         settings = (self.n_way, self.k_shot, self.n_query, self.seed, self.allow_overlap)
-        return (type(self).__name__, _identity(self.corpus), *settings)
+        return (type(self).__name__, self.corpus.identity, self._groups, *settings)
 
     def tasks(self, numbers: np.ndarray) -> np.ndarray:
         """Episode numbers [T] → the groups of each task [T, N]."""
@@ -78,11 +81,9 @@ class TaskSampler:
 
     def sample(self, tasks: int = 1, *, first: int = 0) -> Episodes:
         """Draw episodes number `first` … `first + tasks - 1`; the same numbers always give the same episodes."""
-        if tasks < 1 or first < 0:
-            raise ValueError(f"sample(tasks={tasks}, first={first}): tasks must be ≥ 1 and first ≥ 0")
-        numbers = np.arange(first, first + tasks)
-        groups = self.tasks(numbers)  # [T, N]
         k, each = self.k_shot, self.k_shot + self.n_query
+        numbers = numbers_of(tasks, first, examples=self.n_way * each)
+        groups = self.tasks(numbers)  # [T, N]
         random = uniforms(self.seed, numbers, stream=1, size=groups.shape[1] * each).reshape(*groups.shape, each)
         parts = [random[..., :k], random[..., k:]] if self.allow_overlap else [random]
         drawn = np.concatenate([choose(part, self.sizes[groups]) for part in parts], axis=-1)  # [T, N, K + Q]
@@ -115,6 +116,7 @@ class EpisodeSampler(TaskSampler):
         allow_overlap: bool = False,
     ) -> None:
         groups = positions(corpus.labels)
+        (n_way,) = check_sizes("EpisodeSampler", n_way=n_way)
         if n_way < 2 or n_way > len(groups):
             raise ValueError(
                 f"EpisodeSampler(n_way={n_way}): {corpus.name!r} has {len(groups)} classes; "
@@ -143,18 +145,27 @@ def positions(keys: Sequence[str]) -> dict[str, np.ndarray]:
     return dict(zip(names.tolist(), np.split(order, np.cumsum(np.bincount(codes))[:-1]), strict=True))
 
 
-_identities: WeakKeyDictionary[Corpus, str] = WeakKeyDictionary()
+def check_sizes(who: str, *, least: int | None = 1, **sizes: Any) -> list[int]:
+    """The sizes as ints; raises ValueError unless each is a whole number, and ≥ `least`.
 
-
-def _identity(corpus: Corpus) -> str:
-    """A hash of the texts and labels, the same in every process."""
-    if corpus not in _identities:
-        _identities[corpus] = hashlib.sha256("\0".join((*corpus.texts, *corpus.labels)).encode()).hexdigest()[:16]
-    return _identities[corpus]
-
-
-def check_sizes(who: str, **sizes: object) -> None:
-    """Raise ValueError unless each size is a whole number ≥ 1."""
+    >>> check_sizes("EpisodeSampler", k_shot=np.int64(5), n_query=15)
+    [5, 15]
+    """
+    rule = "a whole number" if least is None else f"a whole number ≥ {least}"
     for name, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{who}({name}={value!r}): must be a whole number ≥ 1")
+        whole = hasattr(value, "__index__") and not isinstance(value, (bool, np.bool_, np.ndarray, Tensor))
+        if not whole or (least is not None and value < least):
+            raise ValueError(f"{who}({name}={value!r}): must be {rule}")
+    return [operator.index(value) for value in sizes.values()]
+
+
+def numbers_of(tasks: int, first: int, *, examples: int) -> np.ndarray:
+    """The numbers [T] of the episodes asked for, of so many examples each; raises ValueError if memory is too small."""
+    (tasks,), (first,) = check_sizes("sample", tasks=tasks), check_sizes("sample", least=0, first=first)
+    needed = 48 * tasks * examples  # bytes: uniforms, places drawn, positions and targets, some of them twice
+    if needed > 2**28 and needed > (free := psutil.virtual_memory().available):
+        raise ValueError(
+            f"sample(tasks={tasks}): {tasks:,} tasks of {examples} examples need about {needed / 1e9:,.0f} GB, "
+            f"{free / 1e9:.0f} GB are free; draw them in batches: sample(50, first=0), sample(50, first=50), …"
+        )
+    return np.arange(first, first + tasks)

@@ -9,7 +9,8 @@ Chapter: 01
 from metalearn_lib.language_models.artefacts import fit_once
 from metalearn_lib.language_models.neural import KINDS, NeuralLanguageModel, fit
 from metalearn_lib.language_models.ngram import NGram
-from metalearn_lib.language_models.scoring import LanguageModel, Perplexity, PerplexityRatio, perplexity, sample
+from metalearn_lib.language_models.scoring import LanguageModel, perplexity, sample
+from metalearn_lib.scores import Perplexity, PerplexityRatio
 
 __all__ = [
     "KINDS",

@@ -7,16 +7,17 @@ Tied output: Press and Wolf (2017).   Chapter: 01
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from metalearn_lib.errors import check_options
 from metalearn_lib.language_models.scoring import NEVER_PREDICTED, Sentence, check
+from metalearn_lib.modules import evaluating
+from metalearn_lib.optimise import History, descend, in_training, seeded, weights_of
 from metalearn_lib.progress import progress_bar
 from metalearn_lib.text import BEGIN, END, Vocabulary
 
@@ -53,16 +54,11 @@ class NeuralLanguageModel(nn.Module):
         check(vocabulary, "NeuralLanguageModel")
         if kind not in KINDS:
             raise ValueError(f"NeuralLanguageModel(kind={kind!r}): unknown; use one of {', '.join(KINDS)}")
-        if dim < 1 or layers < 1 or not 0 <= dropout < 1:
-            raise ValueError(
-                f"NeuralLanguageModel(dim={dim}, layers={layers}, dropout={dropout}): "
-                "dim and layers must be ≥ 1, dropout in [0, 1)"
-            )
+        check_options("NeuralLanguageModel", dim=dim, layers=layers, heads=heads, dropout=dropout, seed=seed)
         if kind == "transformer" and (dim % heads or dim % 2):
             raise ValueError(f"NeuralLanguageModel(dim={dim}, heads={heads}): dim must be even and a multiple of heads")
         self.kind, self.vocabulary, self.heads = kind, vocabulary, heads
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.embedding = nn.Embedding(len(vocabulary), dim)
             nn.init.normal_(self.embedding.weight, std=dim**-0.5)
             self.bias = nn.Parameter(torch.zeros(len(vocabulary)))
@@ -97,13 +93,13 @@ class NeuralLanguageModel(nn.Module):
     def next_log_probabilities(self, history: Sentence) -> Tensor:
         """Log-probability of every vocabulary entry as the next token, [V]; −∞ for `<bos>` and `<pad>`."""
         ids = torch.tensor([[self.vocabulary.stoi[BEGIN], *self.vocabulary.encode(list(history))]])
-        with _evaluating(self):
+        with evaluating(self):
             return self.forward(ids.to(self.bias.device))[0, -1].log_softmax(0).cpu()
 
     def log_probabilities(self, sentences: Sequence[Sentence]) -> list[Tensor]:
         """Log-probability of each token of each sentence and of its end, one [length + 1] tensor a sentence."""
         scored: dict[int, Tensor] = {}
-        with _evaluating(self):
+        with evaluating(self):
             for rows, x, y in _batches(self.vocabulary, sentences, tokens_per_batch=2048):
                 x, y = x.to(self.bias.device), y.to(self.bias.device)
                 losses = F.cross_entropy(
@@ -129,50 +125,43 @@ def fit(
     """Train by Adam on next-token cross-entropy, the rate falling to 0; returns the loss per token of each epoch.
 
     With `valid`, that is the loss on the validation sentences, and the model keeps the weights of its best epoch.
-    Same seed, same result on the same machine; the global random state is left as it was. Raises ValueError.
+    Same seed, same result on the same machine; the model is left in evaluation mode, and the global random state as it
+    was, also after an error. Raises ValueError, or TrainingDiverged.
 
     Chapter: 01
     """
     if not any(len(sentence) for sentence in sentences):
         raise ValueError("fit: the text is empty; give at least one sentence with one token")
-    if epochs < 1 or lr <= 0:
-        raise ValueError(f"fit(epochs={epochs}, lr={lr}): epochs must be ≥ 1 and lr > 0")
+    check_options("fit", epochs=epochs, lr=lr, tokens_per_batch=tokens_per_batch, weight_decay=weight_decay, seed=seed)
     device = model.bias.device
     batches = list(_batches(model.vocabulary, sentences, tokens_per_batch=tokens_per_batch))
+    tokens = [int((y != _IGNORED).sum()) for _, _, y in batches]
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
-    steps, history = epochs * len(batches), []
-    best, best_loss = copy.deepcopy(model.state_dict()), math.inf
-    warmup = max(1, steps // 20)
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda i: min((i + 1) / warmup, 0.5 + 0.5 * math.cos(math.pi * i / steps))
-    )
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+    steps, history, epoch_losses = epochs * len(batches), History(lower_is_better=True), list[float]()
+    warmup, best = max(1, steps // 20), weights_of(model) if valid else {}
+
+    def schedule(step: int) -> float:
+        return min((step + 1) / warmup, 0.5 + 0.5 * math.cos(math.pi * step / steps))
+
+    def loss(number: int) -> Tensor:
+        _, x, y = batches[number]
+        states = model.states(x.to(device))[(y != _IGNORED).to(device)]  # (tokens, D): no softmax over padding
+        return F.cross_entropy(model.logits(states), y[y != _IGNORED].to(device))
+
+    with in_training(model, seed=seed):
         for _ in progress_bar(range(epochs), f"training {model.kind}", show=progress):
-            model.train()
-            total = count = 0.0
-            for i in torch.randperm(len(batches)).tolist():
-                _, x, y = batches[i]
-                target = y[y != _IGNORED].to(device)
-                states = model.states(x.to(device))[(y != _IGNORED).to(device)]  # (tokens, D): no softmax over padding
-                loss = F.cross_entropy(model.logits(states), target)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                optimizer.step()
-                schedule.step()
-                total, count = total + loss.item() * len(target), count + len(target)
-            if valid:
-                scored = torch.cat(model.log_probabilities(valid))
-                history.append(-float(scored.double().mean()))
-                if history[-1] < best_loss:
-                    best, best_loss = copy.deepcopy(model.state_dict()), history[-1]
-            else:
-                history.append(total / count)
+            order, before = torch.randperm(len(batches)).tolist(), len(history.losses)
+            history.losses += descend(
+                loss, order, optimizer, who=f"fit of the {model.kind}", clip=1.0, schedule=schedule, first=before
+            )
+            counts = [tokens[number] for number in order]
+            total = sum(loss * count for loss, count in zip(history.losses[before:], counts, strict=True))
+            epoch_losses.append(total / sum(counts))
+            if valid and history.validated(-float(torch.cat(model.log_probabilities(valid)).double().mean())):
+                best = weights_of(model)
     if valid:
         model.load_state_dict(best)
-    model.eval()
-    return history
+    return history.valid_scores if valid else epoch_losses
 
 
 class _Block(nn.Module):
@@ -223,15 +212,3 @@ def _batches(
             )
             yield rows, x, y
             rows = []
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """No gradients, and no dropout, while inside; the model's mode is restored after."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)

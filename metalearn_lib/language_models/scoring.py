@@ -5,14 +5,16 @@ Perplexity: Jelinek et al. (1977). Paired bootstrap: Efron and Tibshirani (1993)
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from metalearn_lib.scores import Perplexity
 from metalearn_lib.text import BEGIN, END, PADDING, UNKNOWN, Vocabulary
 
 Sentence = Sequence[str]
@@ -29,59 +31,6 @@ class LanguageModel(Protocol):
 
     def log_probabilities(self, sentences: Sequence[Sentence]) -> list[Tensor]:
         """Log-probability of each token of each sentence and of its end, one [length + 1] tensor a sentence."""
-
-
-@dataclass(frozen=True)
-class PerplexityRatio:
-    """Perplexity of one model over that of another with its paired 95 % interval; true where that lies below 1."""
-
-    ratio: float
-    low: float
-    high: float
-
-    def __bool__(self) -> bool:
-        return self.high < 1
-
-    def __repr__(self) -> str:
-        return f"PerplexityRatio({self.ratio:.3f}, 95 % interval {self.low:.3f} to {self.high:.3f})"
-
-
-@dataclass(frozen=True, eq=False)
-class Perplexity:
-    """A perplexity with its 95 % bootstrap interval; `a < b` compares two models on the same text, pairwise."""
-
-    value: float
-    low: float
-    high: float
-    outcomes: int
-    """Number of tokens the model chooses among: perplexities over different numbers are not comparable."""
-    losses: np.ndarray = field(repr=False)
-    """Negative log-likelihood of each resampled unit, in nats."""
-    tokens: np.ndarray = field(repr=False)
-    """Predicted tokens of each resampled unit, ends of sentences included."""
-
-    def __lt__(self, other: Perplexity) -> PerplexityRatio:
-        """Paired comparison over the same units.
-
-        Raises ValueError where the two are not comparable: other vocabulary, other text.
-        """
-        if self.outcomes != other.outcomes:
-            raise ValueError(
-                f"perplexities over {self.outcomes:,} and {other.outcomes:,} possible tokens cannot be compared: "
-                "the smaller choice looks better whatever the model; score both models with one vocabulary"
-            )
-        if not np.array_equal(self.tokens, other.tokens):
-            raise ValueError(
-                f"the two perplexities are of different texts ({self.tokens.sum():,} and {other.tokens.sum():,} "
-                f"tokens in {len(self.tokens):,} and {len(other.tokens):,} units); "
-                "score both models on the same sentences"
-            )
-        means = _bootstrap(self.losses - other.losses, self.tokens)
-        low, high = np.exp(np.quantile(means, [0.025, 0.975])) if len(self.tokens) > 1 else (np.nan, np.nan)
-        return PerplexityRatio(self.value / other.value, float(low), float(high))
-
-    def __str__(self) -> str:
-        return f"{self.value:.1f} (95 % interval {self.low:.1f} to {self.high:.1f})"
 
 
 def perplexity(
@@ -111,11 +60,9 @@ def perplexity(
     if groups is not None:
         unit = np.unique(np.array([str(g) for g in groups]), return_inverse=True)[1]
         losses, tokens = np.bincount(unit, losses), np.bincount(unit, tokens)
-    low = high = float("nan")
-    if len(tokens) > 1:
-        low, high = np.exp(np.quantile(_bootstrap(losses, tokens), [0.025, 0.975]))
-    value = float(np.exp(losses.sum() / tokens.sum()))
-    return Perplexity(value, float(low), float(high), outcomes(model.vocabulary), losses, tokens)
+    read = json.dumps([[list(sentence) for sentence in sentences], [str(g) for g in groups or ()]])
+    key = hashlib.sha256(read.encode()).hexdigest()[:16]
+    return Perplexity.of(losses, tokens, outcomes=outcomes(model.vocabulary), key=key)
 
 
 def sample(
@@ -165,10 +112,3 @@ def check(vocabulary: Vocabulary, owner: str) -> None:
             f"{owner}: the vocabulary lacks {' and '.join(missing)}; "
             "build it with Vocabulary.build(…, sentence_marks=True)"
         )
-
-
-def _bootstrap(losses: np.ndarray, tokens: np.ndarray, resamples: int = 2000) -> np.ndarray:
-    """Mean loss per token in `resamples` bootstrap samples of the units."""
-    draws = np.random.default_rng(0).multinomial(len(tokens), np.full(len(tokens), 1 / len(tokens)), size=resamples)
-    means: np.ndarray = (draws @ losses) / (draws @ tokens)
-    return means

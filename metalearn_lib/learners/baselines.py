@@ -17,8 +17,10 @@ from torch.nn.functional import normalize, one_hot
 from metalearn_lib import text
 from metalearn_lib.encoders import Averaged, Encoder
 from metalearn_lib.episodes import Episodes
+from metalearn_lib.errors import check_options
 from metalearn_lib.learners.base import Learner
 from metalearn_lib.learners.metric import Distance, pairwise, prototypes
+from metalearn_lib.optimise import descend
 
 if TYPE_CHECKING:
     from metalearn_lib.corpora import Corpus
@@ -86,8 +88,8 @@ class Centroid(Learner):
     def __init__(self, encoder: Encoder, *, name: str = "centroid") -> None:
         super().__init__()
         self.encoder, self.name = encoder, name
-        encoder.requires_grad_(False)
 
+    @torch.no_grad()
     def predict(self, episodes: Episodes) -> Tensor:
         support = normalize(self.encoder(episodes.support_x, episodes.pool), dim=-1)
         centres = prototypes(support, episodes.support_y, episodes.n_way)
@@ -155,10 +157,7 @@ class FineTuned(Learner):
 
     def __init__(self, encoder: Encoder, *, hidden: int = 0, steps: int = 100, lr: float = 0.01, seed: int = 0) -> None:
         super().__init__()
-        if hidden < 0 or steps < 0 or lr <= 0:
-            raise ValueError(
-                f"FineTuned(hidden={hidden}, steps={steps}, lr={lr}): need hidden ≥ 0, steps ≥ 0 and lr > 0"
-            )
+        check_options("FineTuned", least=0, hidden=hidden, steps=steps, lr=lr, seed=seed)
         self.encoder, self.hidden, self.steps, self.lr, self.seed = encoder, hidden, steps, lr, seed
         self.name = "fine-tuned head"
 
@@ -174,15 +173,13 @@ class FineTuned(Learner):
             for i, o in itertools.pairwise(sizes)
         ]
         weights = [w.to(support).requires_grad_() for layer in layers for w in (layer, torch.zeros_like(layer[:, :1]))]
-        optimizer = torch.optim.Adam(weights, lr=self.lr)
+
+        def loss(_: int) -> Tensor:
+            logits = _head(support, weights).flatten(0, 1)
+            return nn.functional.cross_entropy(logits, episodes.support_y.flatten(), reduction="sum")
+
         with torch.enable_grad():
-            for _ in range(self.steps):
-                loss = nn.functional.cross_entropy(
-                    _head(support, weights).flatten(0, 1), episodes.support_y.flatten(), reduction="sum"
-                )
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+            list(descend(loss, range(self.steps), torch.optim.Adam(weights, lr=self.lr), who="FineTuned"))
         return _head(query, weights).detach()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from metalearn_lib.episodes import Episodes, EpisodeSampler
 from metalearn_lib.learners.base import Learner, MetaLearner
+from metalearn_lib.modules import evaluating, identity, untrained
 
 if TYPE_CHECKING:
     from metalearn_lib.corpora import Corpus
@@ -30,18 +31,24 @@ class Blend(MetaLearner):
                 f"Blend: {len(members)} members, weights {weights}; need two or more, one positive weight each"
             )
         self.members = nn.ModuleList(members)
-        for member in members:
-            member.requires_grad_(False)
         self.name = " + ".join(member.name for member in members)
         self.log_weights = nn.Parameter(start.log())
 
     def predict(self, episodes: Episodes) -> Tensor:
         return self._sum(self._votes(episodes))
 
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights of the members, not what is inside them: that trains elsewhere, or no more."""
+        return super().named_parameters(prefix, recurse=False, remove_duplicate=remove_duplicate)
+
     def train(self, mode: bool = True) -> Blend:
-        super().train(mode)
-        self.members.eval()  # no dropout in what is not trained
+        self.training = mode  # the members keep their own mode; they vote without dropout
         return self
+
+    def signature(self) -> str:
+        return " ".join([super().signature(), *(identity(untrained(member)) for member in self.members)])
 
     @classmethod
     def cross_fitted(
@@ -79,7 +86,7 @@ class Blend(MetaLearner):
 
     def _votes(self, episodes: Episodes) -> Tensor:
         """Logits of each member, [V, T, N·Q, N]."""
-        with torch.no_grad():
+        with evaluating(self.members):
             return torch.stack([member.predict(episodes) for member in self.members])  # type: ignore[operator]
 
     def _sum(self, votes: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Encoder
 from metalearn_lib.episodes import Episodes
 from metalearn_lib.learners.base import MetaLearner
+from metalearn_lib.modules import evaluating
 
 SCALE = 10.0  # of the cosines, as in the other centroid learners
 
@@ -81,8 +82,8 @@ class LabelPrototypes(MetaLearner):
         return SCALE * query @ self._prototypes(prior, members.transpose(1, 2) @ support).transpose(1, 2)
 
     def logits(self, corpus: Corpus, classes: Sequence[str], *, support: Corpus | None = None) -> Tensor:
-        """Logits [n, C] of a whole corpus, from the descriptions and, unless None, labelled texts; no gradient."""
-        with torch.no_grad():
+        """Logits [n, C] of a corpus from descriptions and, unless None, labelled texts; no gradient, no dropout."""
+        with evaluating(self):
             sums = torch.zeros(len(classes), self.encoder.dim, device=self.device)
             if support is not None and self.shots:
                 numbers = torch.tensor(support.label_numbers(classes), device=self.device)

@@ -73,13 +73,6 @@ class GradientLearner(Learner):
                 model.get_parameter(name).copy_(value[0])
         return model.eval()
 
-    def signature(self) -> str:
-        inner = self.inner
-        model = " → ".join(type(module).__name__ for _, module in inner.network.stages)
-        settings = f"steps={inner.steps}, lr={self.inner_lr!r}, first_order={inner.first_order}"
-        settings += f", test_steps={self.test_steps}, adapt={', '.join(inner.network.adapting)}"
-        return f"{super().signature()}, {model}, {settings}"
-
     def tasks(self, episodes: Episodes) -> Tasks:
         """The episodes as tensors that the model reads."""
         support, query = inputs_of(self.model, episodes)

@@ -43,9 +43,6 @@ class MultiTask(GradientLearner):
             nn.init.zeros_(head.weight)
             nn.init.zeros_(head.bias)
 
-    def signature(self) -> str:
-        return f"{super().signature()}, classes={self.classes}"
-
     def meta_loss(self, episodes: Episodes) -> Tensor:
         """Mean loss of the un-adapted model over all support and query examples, without regard to tasks."""
         tasks = self.tasks(episodes)

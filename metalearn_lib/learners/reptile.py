@@ -23,9 +23,6 @@ class Reptile(GradientLearner):
         super().__init__(model, **settings)
         self.name, self.use_queries = "Reptile", use_queries
 
-    def signature(self) -> str:
-        return f"{super().signature()}, use_queries={self.use_queries}"
-
     def meta_loss(self, episodes: Episodes) -> Tensor:
         """Half the squared distance from the initial to the adapted weights, the mean of which moves the start."""
         tasks = self.tasks(episodes)

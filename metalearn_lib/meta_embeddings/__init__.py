@@ -10,8 +10,9 @@ from metalearn_lib.meta_embeddings.combining import aligned, average, concatenat
 from metalearn_lib.meta_embeddings.counting import cooccurrences, ppmi_svd
 from metalearn_lib.meta_embeddings.learned import MetaEmbedding
 from metalearn_lib.meta_embeddings.new_words import ALaCarte, HeldOut, WordContexts, additive, collect, hold_out
-from metalearn_lib.meta_embeddings.similarity import Correlation, correlate
+from metalearn_lib.meta_embeddings.similarity import correlate
 from metalearn_lib.meta_embeddings.sources import minilm_words, state_vectors, word2vec
+from metalearn_lib.scores import Correlation
 
 __all__ = [
     "ALaCarte",

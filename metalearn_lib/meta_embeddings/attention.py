@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
+from metalearn_lib.errors import check_options
 from metalearn_lib.meta_embeddings.new_words import ALaCarte, WordContexts
+from metalearn_lib.optimise import descend, in_training, seeded
 from metalearn_lib.progress import progress_bar
 
 
@@ -51,15 +53,10 @@ class ContextAttention(nn.Module):
         self, start: ALaCarte, *, window: int = 10, hidden: int = 64, dropout: float = 0.2, seed: int = 0
     ) -> None:
         super().__init__()
-        if hidden < 1 or window < 1 or not 0 <= dropout < 1:
-            raise ValueError(
-                f"ContextAttention(hidden={hidden}, window={window}, dropout={dropout}): need hidden ≥ 1, "
-                "window ≥ 1 and 0 ≤ dropout < 1"
-            )
+        check_options("ContextAttention", hidden=hidden, window=window, dropout=dropout, seed=seed)
         dim = start.vectors.dim
         self.vectors = start.vectors
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.read = nn.Linear(dim, hidden)
             self.score = nn.Parameter(torch.zeros(hidden))
             self.places = nn.Parameter(torch.zeros(2 * window))
@@ -113,26 +110,19 @@ def fit_attention(
 
     The loss asks for the right word among those of the step: cross-entropy of `scale` · cosine(v̂_i, v_j). (With 1 -
     cosine alone the network learns what all words share, and ranks worse than at the start.) Returns the losses.
-    Raises ValueError for sizes below 1 (`tasks` below 2) or more tasks than words.
+    Raises ValueError for sizes below 1 (`tasks` below 2) or more tasks than words, or TrainingDiverged.
     """
-    if min(steps, max_shots) < 1 or not 2 <= tasks <= len(train) or lr <= 0:
-        raise ValueError(
-            f"fit_attention(steps={steps}, tasks={tasks}, max_shots={max_shots}, lr={lr}): need steps ≥ 1, "
-            f"max_shots ≥ 1, lr > 0 and 2 ≤ tasks ≤ {len(train)}, the number of words"
-        )
+    check_options("fit_attention", steps=steps, tasks=tasks, max_shots=max_shots, lr=lr, seed=seed)
+    if not 2 <= tasks <= len(train):
+        raise ValueError(f"fit_attention(tasks={tasks}): need 2 ≤ tasks ≤ {len(train)}, the number of words")
     targets = normalize(train.targets, dim=1)
     episodes, optimizer = WordEpisodes(train, seed), torch.optim.Adam(model.parameters(), lr=lr)
-    losses = []
-    model.train()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for step in progress_bar(range(steps), "meta-train over words", show=progress):
-            contexts, rows = episodes.sample(step, tasks=tasks, shots=1 + step % max_shots)
-            cosines = normalize(model(contexts), dim=1) @ targets[rows].T  # [B, B]
-            loss = cross_entropy(scale * cosines, torch.arange(tasks))
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            losses.append(loss.item())
-    model.eval()
-    return losses
+
+    def loss(step: int) -> Tensor:
+        contexts, rows = episodes.sample(step, tasks=tasks, shots=1 + step % max_shots)
+        cosines = normalize(model(contexts), dim=1) @ targets[rows].T  # [B, B]
+        return cross_entropy(scale * cosines, torch.arange(tasks))
+
+    with in_training(model, seed=seed):
+        bar = progress_bar(range(steps), "meta-train over words", show=progress)
+        return list(descend(loss, bar, optimizer, who="fit_attention"))

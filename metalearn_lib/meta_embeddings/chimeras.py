@@ -1,4 +1,4 @@
-"""Chimeras: invented words in 2, 4 or 6 real contexts, and how like other words people found them.
+"""Chimeras: how like other words a vector made from 2, 4 or 6 contexts is, against how like people found the word.
 
 Lazaridou, Marelli and Baroni (2017). The files are part of no package: they come from the published address, or from a
 mirror folder.   Chapter 06
@@ -7,61 +7,29 @@ mirror folder.   Chapter 06
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from metalearn_lib.corpora import CorpusError
-from metalearn_lib.corpora.fetch import paths
+from metalearn_lib import corpora
+from metalearn_lib.corpora import Chimera
 from metalearn_lib.meta_embeddings.similarity import spearman
 from metalearn_lib.scores import Score
 from metalearn_lib.text import WordVectors
 
-SLOT = "___"
 SHOTS = (2, 4, 6)
-
-
-@dataclass(frozen=True)
-class Chimera:
-    """Contexts of one invented word (tokens, the word itself written `___`), probe words, and their ratings."""
-
-    contexts: Sequence[Sequence[str]]
-    probes: Sequence[str]
-    ratings: Sequence[float]
 
 
 def load_chimeras(shots: int) -> list[Chimera]:
     """The chimeras with 2, 4 or 6 contexts, fetched once and checked against the published files.   Chapter: 06
 
-    Raises ValueError for another number, `CorpusError` if the file cannot be had or is another one.
+    Raises ValueError for another number, `CorpusError` if the files cannot be had or are others.
     """
     if shots not in SHOTS:
         raise ValueError(f"load_chimeras(shots={shots}): published with {', '.join(map(str, SHOTS))} contexts")
-    return read_chimeras(paths("chimeras")[f"data.l{shots}.txt"].read_text("utf-8"))
-
-
-def read_chimeras(content: str) -> list[Chimera]:
-    """Parse lines `number, contexts separated by @@, probes, ratings`, tab-separated.
-
-    >>> read_chimeras("1\\ta ___ of tea @@ the ___ broke\\tcup,cat\\t4.5,1")[0].probes
-    ['cup', 'cat']
-    """
-    found = []
-    for number, line in enumerate(content.split("\n"), 1):
-        if not line.strip():
-            continue
-        cells = line.split("\t")
-        probes, ratings = (cells[2].split(","), cells[3].split(",")) if len(cells) == 4 else ([], [""])
-        if len(probes) != len(ratings):
-            raise CorpusError(
-                f"chimeras, line {number}: need number, contexts, probes and as many ratings, tab-separated"
-            )
-        contexts = [context.split() for context in cells[1].split("@@")]
-        found.append(Chimera(contexts, [probe.strip() for probe in probes], [float(rating) for rating in ratings]))
-    return found
+    return corpora.contexts("chimeras")[shots]
 
 
 def chimera_correlations(
@@ -96,9 +64,10 @@ def chimera_correlations(
 
 def _window(tokens: Sequence[str], vectors: WordVectors, window: int, skip: set[str]) -> list[int]:
     """The `window` known words on either side of the slot, nearest to it, zeros outside."""
-    place = tokens.index(SLOT) if SLOT in tokens else len(tokens)
+    slot = Chimera.SLOT
+    place = tokens.index(slot) if slot in tokens else len(tokens)
     left, right = (
-        [n for token in part if token not in skip and token != SLOT and (n := vectors.stoi.get(token))]
+        [n for token in part if token not in skip and token != slot and (n := vectors.stoi.get(token))]
         for part in (tokens[:place], tokens[place + 1 :])
     )
     left, right = left[-window:], right[:window]

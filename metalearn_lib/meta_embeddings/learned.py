@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 from metalearn_lib import text
 from metalearn_lib.encoders import Encoder
+from metalearn_lib.errors import check_options
 from metalearn_lib.meta_embeddings.combining import aligned, directions
+from metalearn_lib.optimise import seeded
 
 if TYPE_CHECKING:
     from metalearn_lib.corpora import Corpus
@@ -52,11 +54,7 @@ class MetaEmbedding(Encoder):
         super().__init__()
         if kind not in ("linear", "dynamic", "contextual"):
             raise ValueError(f"MetaEmbedding(kind={kind!r}): use 'linear', 'dynamic' or 'contextual'")
-        if hidden < 1 or max_length < 1 or not 0 <= dropout < 1:
-            raise ValueError(
-                f"MetaEmbedding(hidden={hidden}, max_length={max_length}, dropout={dropout}): need hidden ≥ 1, "
-                "max_length ≥ 1 and 0 ≤ dropout < 1"
-            )
+        check_options("MetaEmbedding", hidden=hidden, max_length=max_length, dropout=dropout, seed=seed)
         words, tables = aligned(sources)
         basis = directions(torch.cat(tables, 1), dim)  # [Σ D_i, dim]
         self.kind, self.dim, self.max_length = kind, dim, max_length
@@ -72,8 +70,7 @@ class MetaEmbedding(Encoder):
         self.maps = nn.ParameterList(nn.Parameter(block.T.contiguous()) for block in basis.split(sizes))  # [dim, D_i]
         self.dropout = nn.Dropout(dropout)
         if kind != "linear":
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
+            with seeded(seed):
                 self.lstm = nn.LSTM(dim, hidden, batch_first=True, bidirectional=True) if kind == "contextual" else None
             self.score = nn.Parameter(torch.zeros(dim if kind == "dynamic" else 2 * hidden))
             self.offsets = nn.Parameter(torch.zeros(len(tables)))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metalearn_lib.errors import check_options
 from metalearn_lib.meta_embeddings.counting import cooccurrences
 from metalearn_lib.text import WordVectors
 
@@ -67,8 +68,7 @@ def collect(
     >>> found.words, found.contexts[1].tolist()[0]
     (['hot', 'tea'], [1, 1])
     """
-    if min(min_count, per_word, window) < 1:
-        raise ValueError(f"collect(min_count={min_count}, per_word={per_word}, window={window}): each must be ≥ 1")
+    check_options("collect", min_count=min_count, per_word=per_word, window=window, seed=seed)
     blank = [0] * window
     skipped = {vectors.stoi[word] for word in skip if word in vectors.stoi}
     stream = np.array([*blank, *(n for tokens in token_lists for n in (*vectors.encode(tokens), *blank))])

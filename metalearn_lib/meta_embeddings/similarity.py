@@ -6,59 +6,16 @@ Finkelstein et al. (2002) for WordSim-353 (relatedness), Hill et al. (2015) for 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from torch.nn.functional import normalize
 
-from metalearn_lib.scores import Comparison, Score
+from metalearn_lib.scores import Correlation
 from metalearn_lib.text import WordVectors
 
 if TYPE_CHECKING:
     from metalearn_lib.corpora import WordPairs
-
-
-@dataclass(frozen=True, eq=False)
-class Correlation:
-    """Spearman's ρ over the pairs, its 95 % interval, and ρ in each resample of the pairs [B].
-
-    Two correlations over the same pairs share their resamples, so `a > b` is a paired comparison: true if the 95 %
-    interval of the difference lies above zero. `covered` of `total` pairs have a vector for both words.
-    """
-
-    value: float
-    low: float
-    high: float
-    resamples: np.ndarray
-    covered: int
-    total: int
-    key: tuple[object, ...]
-
-    def minus(self, other: Correlation) -> Comparison:
-        """The difference `self - other` with its paired bootstrap interval; ValueError if the pairs differ."""
-        if self.key != other.key:
-            raise ValueError(f"cannot compare correlations over different pairs: {self.key[:2]} and {other.key[:2]}")
-        low, high = np.quantile(self.resamples - other.resamples, [0.025, 0.975])
-        return Comparison(self.value - other.value, float(low), float(high), paired=True, share=False)
-
-    def __gt__(self, other: Correlation) -> Comparison:
-        return self.minus(other)
-
-    def __lt__(self, other: Correlation) -> Comparison:
-        return other.minus(self)
-
-    def __str__(self) -> str:
-        missing = f", {self.total - self.covered} of {self.total} pairs unknown" if self.covered < self.total else ""
-        return f"{self.value:.3f} ({self.low:.3f} … {self.high:.3f}){missing}"
-
-    def as_score(self) -> Score:
-        """The same value and interval as a `Score`, for `plots.compare`, which shows ρ × 100.
-
-        Its values are the resamples, stretched so that a Score's standard error is the bootstrap's: `>` stays paired.
-        """
-        stretched = self.value + (self.resamples - self.resamples.mean()) * len(self.resamples) ** 0.5
-        return Score(stretched, self.value, self.low, self.high, key=self.key)
 
 
 def correlate(vectors: WordVectors, pairs: WordPairs, *, resamples: int = 1000, seed: int = 0) -> Correlation:
@@ -88,7 +45,7 @@ def correlate(vectors: WordVectors, pairs: WordPairs, *, resamples: int = 1000, 
     drawn_rho = spearman(cosines[drawn], people[drawn])
     drawn_rho = np.where(np.isfinite(drawn_rho), drawn_rho, 0.0)  # a resample of one pair, many times
     low, high = np.quantile(drawn_rho, [0.025, 0.975])
-    key = (pairs.name, len(pairs), resamples, seed, *pairs.words1, *pairs.words2)
+    key = (pairs.name, len(pairs), resamples, seed, *pairs.words1, *pairs.words2, *pairs.scores)
     value = float(spearman(cosines, people))
     return Correlation(value, float(low), float(high), drawn_rho, int(known.sum()), len(pairs), key)
 

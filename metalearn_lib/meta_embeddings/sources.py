@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from metalearn_lib.errors import check_options
+from metalearn_lib.modules import evaluating
 from metalearn_lib.text import BEGIN, PADDING, UNKNOWN, WordVectors
 
 if TYPE_CHECKING:
@@ -37,10 +39,7 @@ def word2vec(
     >>> word2vec([["hot", "tea"], ["hot", "soup"]], dim=4, min_count=1, epochs=1).table.shape
     torch.Size([4, 4])
     """
-    if min(dim, window, min_count, epochs) < 1:
-        raise ValueError(
-            f"word2vec(dim={dim}, window={window}, min_count={min_count}, epochs={epochs}): each must be ≥ 1"
-        )
+    check_options("word2vec", dim=dim, window=window, min_count=min_count, epochs=epochs, seed=seed)
     from gensim.models import Word2Vec
 
     model = Word2Vec(
@@ -90,16 +89,13 @@ def state_vectors(model: NeuralLanguageModel, sentences: Sequence[Sequence[str]]
     sums = torch.zeros(len(vocabulary), model.embedding.embedding_dim)
     counts = torch.zeros(len(vocabulary))
     marks = torch.tensor([vocabulary.stoi[mark] for mark in (UNKNOWN, PADDING, BEGIN)])
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
+    with evaluating(model):
         ordered = sorted(sentences, key=len)
         for start in range(0, len(ordered), batch):
             ids = _padded([[vocabulary.stoi[BEGIN], *vocabulary.encode(s)] for s in ordered[start : start + batch]])
             states = model.states(ids.to(device)).cpu()
             sums.index_add_(0, ids.flatten(), states.flatten(0, 1))
             counts.index_add_(0, ids.flatten(), torch.ones(ids.numel()))
-    model.train(was_training)
     counts[marks] = 0
     rows = counts.nonzero()[:, 0]
     if not len(rows):

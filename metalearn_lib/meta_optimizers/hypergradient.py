@@ -14,21 +14,30 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from metalearn_lib.errors import TrainingDiverged
+from metalearn_lib.errors import TrainingDiverged, check_options
 
 Groups = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
-class _Hypergradient(Optimizer):
-    """φ ← φ − α d with α ← α + β gₜ · dₜ₋₁ (their eq. 5–7); subclasses say what the direction d is.
+class HypergradientSGD(Optimizer):
+    """SGD whose rate learns itself: SGD-HD, with `momentum` the Nesterov form SGDN-HD (their algorithms 4 and 5).
 
-    Every parameter group has a rate of its own: one group a layer learns one rate a layer.
+    φ ← φ − α d with α ← α + β gₜ · dₜ₋₁ (their eq. 5–7), β = `hyper_lr`. Every parameter group has a rate of its own:
+    one group a layer learns one rate a layer.   Chapter: 02
+
+    >>> weight = torch.tensor([4.0], requires_grad=True)
+    >>> optimizer = HypergradientSGD([weight], lr=0.01, hyper_lr=0.001)
+    >>> for _ in range(50):
+    ...     optimizer.zero_grad(); (weight ** 2).sum().backward(); optimizer.step()
+    >>> optimizer.rates[0] > 0.01
+    True
     """
 
-    def __init__(self, params: Groups, *, lr: float, hyper_lr: float, **settings: Any) -> None:
-        if not (lr > 0 and math.isfinite(lr)) or not (hyper_lr >= 0 and math.isfinite(hyper_lr)):
-            raise ValueError(f"{type(self).__name__}(lr={lr}, hyper_lr={hyper_lr}): need lr > 0, hyper_lr ≥ 0, finite")
-        super().__init__(params, {"lr": lr, "hyper_lr": hyper_lr, "step": 0, **settings})
+    def __init__(self, params: Groups, *, lr: float = 0.01, hyper_lr: float = 1e-3, momentum: float = 0.0) -> None:
+        check_options("HypergradientSGD", lr=lr, hyper_lr=hyper_lr)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"HypergradientSGD(momentum={momentum}): need 0 ≤ momentum < 1")
+        super().__init__(params, {"lr": lr, "hyper_lr": hyper_lr, "momentum": momentum, "step": 0})
 
     @property
     def rates(self) -> list[float]:
@@ -63,12 +72,15 @@ class _Hypergradient(Optimizer):
             )
         group["lr"] += group["hyper_lr"] * slope
         for p, g in trained:
-            direction = self._direction(g, self.state[p], group)
+            direction = self._direction(g, self.state[p], group["momentum"])
             self.state[p]["direction"] = direction
             p.sub_(direction, alpha=group["lr"])
 
-    def _direction(self, g: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
-        raise NotImplementedError
+    def _direction(self, g: Tensor, state: dict[str, Tensor], momentum: float) -> Tensor:
+        if not momentum:
+            return g.clone()
+        velocity = state["velocity"] = momentum * state["velocity"] + g if "velocity" in state else g.clone()
+        return g + momentum * velocity
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a saved state; raises ValueError where it belongs to another model."""
@@ -85,54 +97,3 @@ class _Hypergradient(Optimizer):
                     what = f"{name} of parameter {number} has {shapes}"
                     raise ValueError(f"{type(self).__name__}: the state is of another model: {what}")
         super().load_state_dict(state_dict)
-
-
-class HypergradientSGD(_Hypergradient):
-    """SGD whose rate learns itself: SGD-HD, with `momentum` the Nesterov form SGDN-HD (their algorithms 4 and 5).
-
-    Chapter: 02
-
-    >>> weight = torch.tensor([4.0], requires_grad=True)
-    >>> optimizer = HypergradientSGD([weight], lr=0.01, hyper_lr=0.001)
-    >>> for _ in range(50):
-    ...     optimizer.zero_grad(); (weight ** 2).sum().backward(); optimizer.step()
-    >>> optimizer.rates[0] > 0.01
-    True
-    """
-
-    def __init__(self, params: Groups, *, lr: float = 0.01, hyper_lr: float = 1e-3, momentum: float = 0.0) -> None:
-        if not 0 <= momentum < 1:
-            raise ValueError(f"HypergradientSGD(momentum={momentum}): need 0 ≤ momentum < 1")
-        super().__init__(params, lr=lr, hyper_lr=hyper_lr, momentum=momentum)
-
-    def _direction(self, g: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
-        momentum = group["momentum"]
-        if not momentum:
-            return g.clone()
-        velocity = state["velocity"] = momentum * state["velocity"] + g if "velocity" in state else g.clone()
-        return g + momentum * velocity
-
-
-class HypergradientAdam(_Hypergradient):
-    """Adam whose rate learns itself: Adam-HD (their algorithm 6).   Chapter: 02"""
-
-    def __init__(
-        self,
-        params: Groups,
-        *,
-        lr: float = 1e-3,
-        hyper_lr: float = 1e-7,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-    ) -> None:
-        if not all(0 <= beta < 1 for beta in betas) or eps <= 0:
-            raise ValueError(f"HypergradientAdam(betas={betas}, eps={eps}): need 0 ≤ beta < 1 and eps > 0")
-        super().__init__(params, lr=lr, hyper_lr=hyper_lr, betas=betas, eps=eps)
-
-    def _direction(self, g: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> Tensor:
-        first, second = group["betas"]
-        zero = torch.zeros_like(g)
-        mean = state["mean"] = first * state.get("mean", zero) + (1 - first) * g
-        square = state["square"] = second * state.get("square", zero) + (1 - second) * g * g
-        root = (square / (1 - second ** group["step"])).sqrt()
-        return mean / (1 - first ** group["step"]) / (root + group["eps"])

@@ -76,11 +76,6 @@ class RuleLearner(Learner):
         with torch.no_grad():
             return problems.outputs(phi)
 
-    def signature(self) -> str:
-        settings = (self.horizon, self.unroll, self.batch, self.decay)
-        trains = [tuple(p.shape) for p in self.trains[0].parameters() if p.requires_grad]
-        return f"{super().signature()}, {settings}, trains {trains}"
-
     def _problems(self, episodes: Episodes) -> Problems:
         return Problems(self.trains[0], episodes, batch=self.batch, decay=self.decay)
 
@@ -147,9 +142,6 @@ class LearnedOptimizer(RuleLearner):
         fast_mean, slow_mean = fast / (1 - FAST**number), slow / (1 - SLOW**number)
         relative = torch.stack([g / size, fast_mean / size, slow_mean / size], -1)
         return torch.cat([relative, preprocess(g), preprocess(fast_mean)[..., :1]], -1), [fast, slow, square]
-
-    def signature(self) -> str:
-        return f"{super().signature()}, inputs={self.inputs}, scale={self.scale:g}"
 
 
 def preprocess(gradient: Tensor, *, p: float = 10.0) -> Tensor:

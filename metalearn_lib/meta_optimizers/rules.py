@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from metalearn_lib.errors import InnerLoopDiverged
+from metalearn_lib.errors import InnerLoopDiverged, check_options
 from metalearn_lib.meta_optimizers.problems import Problems
 from metalearn_lib.progress import progress_bar
 
@@ -41,9 +41,9 @@ class GradientDescent:
     momentum: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.rate > 0 or not 0 <= self.momentum < 1:
-            given = f"rate={self.rate}, momentum={self.momentum}"
-            raise ValueError(f"GradientDescent({given}): need rate > 0 and 0 ≤ momentum < 1")
+        check_options("GradientDescent", rate=self.rate)
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"GradientDescent(momentum={self.momentum}): need 0 ≤ momentum < 1")
 
     @property
     def name(self) -> str:
@@ -66,8 +66,7 @@ class Adam:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        if not self.rate > 0:
-            raise ValueError(f"Adam(rate={self.rate}): must be > 0")
+        check_options("Adam", rate=self.rate)
 
     @property
     def name(self) -> str:
@@ -152,8 +151,7 @@ def tuned_for(
 
 def _run(rule: Rule, problems: Problems, steps: int, seed: int) -> Iterator[Tensor]:
     """φ before the first step and after each."""
-    if steps < 1:
-        raise ValueError(f"steps={steps}: must be ≥ 1")
+    check_options("minimise", steps=steps, seed=seed)
     phi = problems.start(seed=seed)
     yield phi
     state, random = rule.start(phi), torch.Generator().manual_seed(seed)

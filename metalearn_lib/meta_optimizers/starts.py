@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from metalearn_lib.inner_loop import Weights
+from metalearn_lib.optimise import seeded
 
 
 def fresh_weights(model: nn.Module, number: int, *, seed: int) -> Weights:
@@ -25,8 +26,7 @@ def fresh_weights(model: nn.Module, number: int, *, seed: int) -> Weights:
     if stiff := [type(m).__name__ for m in owners.values() if not hasattr(m, "reset_parameters")]:
         raise ValueError(f"fresh_weights: {', '.join(stiff)} has no reset_parameters(), so it cannot start afresh")
     found: dict[str, list[Tensor]] = {}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         for _ in range(number):
             for prefix, module in owners.items():
                 module.reset_parameters()  # type: ignore[operator]

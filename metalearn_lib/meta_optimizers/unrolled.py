@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from metalearn_lib.episodes import Episodes
-from metalearn_lib.errors import InnerLoopDiverged
+from metalearn_lib.errors import InnerLoopDiverged, check_options
 from metalearn_lib.inner_loop import Weights, forward_each, task_losses
 from metalearn_lib.learners.base import Learner
 from metalearn_lib.learners.text_model import inputs_of
@@ -44,10 +44,9 @@ class Unrolled(Learner):
         layers = list(dict.fromkeys(_layer(name) for name, p in model.named_parameters() if p.requires_grad))
         if not layers:
             raise ValueError(f"Unrolled: {type(model).__name__} has no trainable parameter: there is nothing to train")
-        if steps < 1 or sources < 1:
-            raise ValueError(f"Unrolled(steps={steps}, sources={sources}): both must be ≥ 1")
-        if not rate > 0 or (decay is not None and not decay > 0):
-            raise ValueError(f"Unrolled(rate={rate}, decay={decay}): both are learned as logarithms and must be > 0")
+        check_options("Unrolled", steps=steps, sources=sources, rate=rate)
+        if decay is not None and not decay > 0:
+            raise ValueError(f"Unrolled(decay={decay}): it is learned as a logarithm and must be > 0; None is no decay")
         if rates not in ("all", "layer", "step"):
             raise ValueError(f"Unrolled(rates={rates!r}): use 'all', 'layer' or 'step'")
         self.name = "learned hyper-parameters"

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from metalearn_lib.plots.style import FLOOR, LINES, MARKERS, PALETTE, canvas, styled, wrap
 
 if TYPE_CHECKING:
-    from metalearn_lib.scores import Score
+    from metalearn_lib.scores import Measured
 
 # Behind a number, so that no line runs through it.
 BACKING = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
@@ -30,7 +30,7 @@ STANDING: dict[str, tuple[str, str, bool]] = {
 
 @styled
 def compare(
-    scores: Mapping[str, Score] | Mapping[str, Mapping[str, Score]],
+    scores: Mapping[str, Measured] | Mapping[str, Mapping[str, Measured]],
     *,
     title: str,
     floor: str | None = None,
@@ -41,7 +41,8 @@ def compare(
 
     A mapping of mappings, such as {"1 shot": {...}, "5 shots": {...}}, gives one panel per outer name, the
     methods in the same rows. `floor` names the row to beat; each marker says whether the 95 % interval of
-    the (paired) difference lies above 0, below 0 or around it. `chance`, a share between 0 and 1, is dotted.
+    the (paired) difference lies above 0, below 0 or around it. `chance`, a share between 0 and 1, is dotted. Shares
+    are drawn in percent, other numbers (errors, correlations) as they are; such panels have an axis of their own.
 
     Raises:
         ValueError: there are no scores, or `floor` is in none of the panels.
@@ -64,7 +65,9 @@ def compare(
     row_height = max(0.36, 0.1 + 0.17 * max(label.count("\n") + 1 for label in labels))
     height = (1.75 if len(panels) == 1 else 2.2) + row_height * len(rows)  # panels need a second line below the axis
     figure = canvas(8 if len(panels) < 3 else 10, height, title)
-    axes = figure.subplots(1, len(panels), sharey=True, sharex=True, squeeze=False)[0]
+    scales = {name: _scale(*panel.values()) for name, panel in panels.items()}
+    alike = len(set(scales.values())) == 1
+    axes = figure.subplots(1, len(panels), sharey=True, sharex=alike, squeeze=False)[0]
     seen: dict[str, None] = {}
     for panel_axes, (panel_name, panel) in zip(axes, panels.items(), strict=True):
         panel_axes.set_title(panel_name, fontsize=11)
@@ -74,9 +77,11 @@ def compare(
                 seen[standing] = None
                 _dot(panel_axes, row, panel[name], standing)
         if floor is not None and floor in panel:
-            panel_axes.axvline(100 * panel[floor].mean, color=FLOOR, linestyle="--", linewidth=1.4, zorder=1)
+            panel_axes.axvline(
+                scales[panel_name] * panel[floor].mean, color=FLOOR, linestyle="--", linewidth=1.4, zorder=1
+            )
         if chance is not None:
-            panel_axes.axvline(100 * chance, color=FLOOR, linestyle=":", linewidth=1.4, zorder=1)
+            panel_axes.axvline(scales[panel_name] * chance, color=FLOOR, linestyle=":", linewidth=1.4, zorder=1)
         panel_axes.grid(axis="y", visible=False)
         panel_axes.margins(x=0.11 + 0.06 * len(panels))
         panel_axes.set_xlabel(wrap(xlabel, 60 // len(panels)))
@@ -95,7 +100,14 @@ def compare(
     return figure
 
 
-def _standing(score: Score, floor: Score | None) -> str:
+def _scale(*scores: Measured) -> int:
+    """100 for shares, which are drawn in percent; raises ValueError where they share a panel with other numbers."""
+    if len({score.share for score in scores}) > 1:
+        raise ValueError("compare: shares and other numbers in one panel; give each kind a panel of its own")
+    return 100 if scores[0].share else 1
+
+
+def _standing(score: Measured, floor: Measured | None) -> str:
     if floor is None:
         return "method"
     if score is floor:
@@ -105,14 +117,15 @@ def _standing(score: Score, floor: Score | None) -> str:
     return "below the floor" if floor > score else "no clear difference"
 
 
-def _dot(axes: Axes, row: int, score: Score, standing: str) -> None:
+def _dot(axes: Axes, row: int, score: Measured, standing: str) -> None:
     marker, colour, filled = STANDING[standing]
-    axes.plot([100 * score.low, 100 * score.high], [row, row], color=colour, linewidth=2.4, solid_capstyle="butt")
+    scale = _scale(score)
+    axes.plot([scale * score.low, scale * score.high], [row, row], color=colour, linewidth=2.4, solid_capstyle="butt")
     face = colour if filled else "white"
-    axes.plot(100 * score.mean, row, marker, color=colour, markerfacecolor=face, markersize=8, markeredgewidth=1.6)
+    axes.plot(scale * score.mean, row, marker, color=colour, markerfacecolor=face, markersize=8, markeredgewidth=1.6)
     axes.annotate(
-        f"{100 * score.mean:.1f}",
-        (100 * score.high, row),
+        f"{100 * score.mean:.1f}" if score.share else f"{score.mean:.3g}",
+        (scale * score.high, row),
         xytext=(7, 0),
         textcoords="offset points",
         va="center",
@@ -123,16 +136,8 @@ def _dot(axes: Axes, row: int, score: Score, standing: str) -> None:
 
 def _key(standing: str) -> Line2D:
     marker, colour, filled = STANDING[standing]
-    face = colour if filled else "white"
-    return Line2D(
-        [],
-        [],
-        marker=marker,
-        color=colour,
-        markerfacecolor=face,
-        markeredgewidth=1.6,
-        label=f"{standing} (95 %)",
-    )
+    look: dict[str, Any] = {"markerfacecolor": colour if filled else "white", "markeredgewidth": 1.6}
+    return Line2D([], [], marker=marker, color=colour, label=f"{standing} (95 %)", **look)
 
 
 @styled

@@ -1,4 +1,4 @@
-"""The look of every figure, and `show`, which turns a Figure into one PNG.   All chapters."""
+"""The look of every figure, and `show`, which turns one into a single output of its cell.   All chapters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import functools
 import io
 import re
 from collections.abc import Callable
-from typing import Any, ParamSpec
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeAlias
 
 import matplotlib
 from cycler import cycler
@@ -20,16 +21,7 @@ Options = ParamSpec("Options")
 # Okabe & Ito (2008), ordered so that neighbours differ most; yellow is left out: it vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
-LINES = (
-    "-",
-    (0, (6, 2)),
-    (0, (2, 1.5)),
-    (0, (6, 2, 1.5, 2)),
-    (0, (10, 2)),
-    (0, (1, 1)),
-    (0, (4, 1, 1, 1, 1, 1)),
-    "-",
-)
+LINES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (10, 2)), (0, (1, 1)), (0, (4, 1, 1, 1, 1, 1)), "-")
 FLOOR = "#555555"
 DPI = 100  # 800 pixels for the usual 8 inches: sharp enough to read, light enough to store in a notebook
 
@@ -79,32 +71,50 @@ def styled(draw: Callable[Options, Figure]) -> Callable[Options, Figure]:
     return wrapper
 
 
-def show(figure: Figure) -> None:
-    """Display a figure as one PNG, with its title as the text alternative, and close it.
+@dataclass(frozen=True)
+class TextFigure:
+    """A figure made of text: HTML in a notebook, plain text in a terminal; readable on light and dark pages."""
+
+    title: str
+    html: str
+    text: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+Drawing: TypeAlias = Figure | TextFigure
+
+
+def show(figure: Drawing) -> None:
+    """Display a figure, as one PNG or as HTML, with its title or its text as the text alternative, and close it.
 
     Outside a notebook nothing is displayed; the figure is closed all the same.
 
     Raises:
-        TypeError: the argument is not a matplotlib Figure.
+        TypeError: the argument is no figure.
 
     Chapter: 00
     """
-    if not isinstance(figure, Figure):
-        raise TypeError(
-            f"show: expected a matplotlib Figure, got {type(figure).__name__}; pass what a plots function returned"
-        )
+    if not isinstance(figure, Drawing):
+        raise TypeError(f"show: expected a figure, got {type(figure).__name__}; pass what a plots function returned")
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.display import display
+    from matplotlib import pyplot
 
     if InteractiveShell.initialized():
         display(picture(figure), raw=True)  # type: ignore[no-untyped-call]
-    from matplotlib import pyplot
+    if isinstance(figure, Figure):
+        pyplot.close(figure)
 
-    pyplot.close(figure)
 
-
-def picture(figure: Figure) -> dict[str, str]:
-    """A figure as a notebook output: the PNG and, for those who cannot see it, its title."""
+def picture(figure: Drawing) -> dict[str, str]:
+    """A figure as a notebook output: the PNG and, for those who cannot see it, its title; or HTML and plain text."""
+    if isinstance(figure, TextFigure):
+        return {"text/html": figure.html, "text/plain": figure.text}
     return {
         "image/png": base64.b64encode(png(figure)).decode(),
         "text/plain": f"[figure: {title_of(figure)}]",

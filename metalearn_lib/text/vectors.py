@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 
 from metalearn_lib import corpora
+from metalearn_lib.modules import tensor_digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,12 @@ class WordVectors:
     @cached_property
     def stoi(self) -> dict[str, int]:
         return {word: number for number, word in enumerate(self.words, start=1)}
+
+    @cached_property
+    def identity(self) -> str:
+        """A hash of the words and their vectors, the same in every process."""
+        words = hashlib.sha256(json.dumps(list(self.words)).encode()).hexdigest()[:16]
+        return f"{words}-{tensor_digest(self.table)}"
 
     @property
     def dim(self) -> int:

@@ -7,20 +7,20 @@ Chapters 03, 04
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.episodes import EpisodeSampler, Sampler
-from metalearn_lib.errors import TrainingDiverged
+from metalearn_lib.errors import check_options
 from metalearn_lib.evaluation import evaluate
 from metalearn_lib.learners.base import Learner
-from metalearn_lib.optimise import History
+from metalearn_lib.optimise import History, descend, in_training, weights_of
 from metalearn_lib.progress import progress_bar
-from metalearn_lib.training.checkpoint import DeferredInterrupt, Run
+from metalearn_lib.training.checkpoint import DeferredInterrupt, Run, checkpoint_path
 
 
 def meta_train(
@@ -47,66 +47,52 @@ def meta_train(
     `valid_episodes` fixed episodes is measured every `validate_every` steps, the best weights are restored at the
     end, and training stops after `patience` validations without a better one. With `checkpoint` (a file name), the
     state is written at each validation and when interrupted; a second call with the same arguments goes on from there.
+    The learner is left in evaluation mode, and torch's global random state as it was, also after an error.
 
     Raises NotTrainable for a baseline, TrainingDiverged when the loss is not finite, ValueError for bad arguments or
-    a checkpoint of another run.
+    a checkpoint that is damaged or of another run, OSError for one that cannot be written.
     """
-    for name, value in (
-        ("steps", steps),
-        ("tasks_per_step", tasks_per_step),
-        ("validate_every", validate_every),
-        ("valid_episodes", valid_episodes),
-    ):
-        if value < 1:
-            raise ValueError(f"meta_train({name}={value}): must be ≥ 1")
-    learner.check_trainable()
-    if isinstance(valid, Corpus):
-        if not isinstance(sampler, EpisodeSampler):
-            raise ValueError(f"meta_train: for {type(sampler).__name__} give valid= a sampler too, not a corpus")
-        valid = sampler.on(valid, seed=sampler.seed + 1)
-    torch.manual_seed(seed)
-    parameters = [p for p in learner.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=lr, weight_decay=weight_decay)
-    settings = {
-        "learner": learner.signature(),
+    options: dict[str, Any] = {
         "steps": steps,
         "tasks_per_step": tasks_per_step,
         "lr": lr,
         "weight_decay": weight_decay,
         "clip": clip,
-        "sampler": sampler.key,
-        "valid": valid.key if valid else None,
         "validate_every": validate_every,
         "valid_episodes": valid_episodes,
         "patience": patience,
         "seed": seed,
     }
-    run = Run(learner, optimizer, History(), {k: v.clone() for k, v in learner.state_dict().items()}, settings)
-    path = Path(checkpoint) if checkpoint is not None else None
-    if path is not None and path.exists():
-        run.load(path)
-    history = run.history
-    learner.train()
-    done = len(history.losses)
-    with DeferredInterrupt() as interrupt:
-        for step in progress_bar(
-            range(done, 0 if history.stopped_early else steps),
-            f"meta-train {learner.name}",
-            show=progress,
-            initial=done,
-        ):
-            _step(run, sampler, step, tasks_per_step, parameters, clip)
-            last = step + 1 == steps
-            if valid is not None and ((step + 1) % validate_every == 0 or last):
+    check_options("meta_train", **options)
+    learner.check_trainable()
+    if isinstance(valid, Corpus):
+        if not isinstance(sampler, EpisodeSampler):
+            raise ValueError(f"meta_train: for {type(sampler).__name__} give valid= a sampler too, not a corpus")
+        valid = sampler.on(valid, seed=sampler.seed + 1)
+    path = checkpoint_path(checkpoint)
+    optimizer = torch.optim.Adam([p for p in learner.parameters() if p.requires_grad], lr=lr, weight_decay=weight_decay)
+    keys = {"learner": learner.signature(), "sampler": sampler.key, "valid": valid.key if valid else None}
+    run = Run(learner, optimizer, History(), weights_of(learner), {**options, **keys})
+
+    def loss(step: int) -> Tensor:
+        return learner.meta_loss(sampler.sample(tasks_per_step, first=step * tasks_per_step).to(learner.device))
+
+    with in_training(learner, seed=seed), DeferredInterrupt() as interrupt:
+        if path is not None and path.exists():
+            run.load(path)
+        history = run.history
+        done = len(history.losses)
+        to_do = range(done, 0 if history.stopped_early else steps)
+        bar = progress_bar(to_do, f"meta-train {learner.name}", show=progress, initial=done)
+        for value in descend(loss, bar, optimizer, who=f"meta_train of {learner.name}", clip=clip, first=done):
+            history.losses.append(value)
+            due = len(history.losses) % validate_every == 0 or len(history.losses) == steps
+            if valid is not None and due:
                 score = evaluate(learner, valid, episodes=valid_episodes)
                 history.lower_is_better = not score.share
-                history.valid_steps.append(step + 1)
-                history.valid_scores.append(score.mean)
-                since = len(history.valid_scores) - 1 - history.best
-                if since == 0:
-                    run.best = {k: v.clone() for k, v in learner.state_dict().items()}
-                history.stopped_early = patience is not None and since >= patience
-            if path is not None and ((step + 1) % validate_every == 0 or last or interrupt.asked):
+                if history.validated(score.mean, patience=patience):
+                    run.best = weights_of(learner)
+            if path is not None and (due or interrupt.asked):
                 run.save(path)
             if interrupt.asked:
                 raise KeyboardInterrupt
@@ -114,19 +100,4 @@ def meta_train(
                 break
     if valid is not None:
         learner.load_state_dict(run.best)
-    learner.eval()
     return history
-
-
-def _step(run: Run, sampler: Sampler, step: int, tasks: int, parameters: Sequence[Tensor], clip: float) -> None:
-    loss = run.learner.meta_loss(sampler.sample(tasks, first=step * tasks).to(run.learner.device))
-    if not torch.isfinite(loss):
-        raise TrainingDiverged(
-            f"meta_train: the loss of {run.learner.name} is {loss.item()} at step {step + 1}; "
-            "lower lr or check the inputs"
-        )
-    run.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(parameters, clip)
-    run.optimizer.step()
-    run.history.losses.append(loss.item())

@@ -9,11 +9,11 @@ import copy
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from torch import nn
 
 from metalearn_lib.classification import Classifier
 from metalearn_lib.encoders import Frozen
+from metalearn_lib.optimise import seeded
 
 How = Literal["parameters", "features", "structure"]
 
@@ -49,8 +49,7 @@ def carry_over(
 
 def _restart(encoder: nn.Module, seed: int) -> None:
     """Draw the weights of all layers anew, as their own `reset_parameters` does it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         for name, module in encoder.named_modules():
             if next(module.parameters(recurse=False), None) is None:
                 continue

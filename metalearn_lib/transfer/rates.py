@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from metalearn_lib.classification import Classifier
+from metalearn_lib.errors import check_options
 
 
 def layer_groups(classifier: Classifier) -> list[list[nn.Parameter]]:
@@ -40,15 +41,15 @@ def discriminative(classifier: Classifier, rate: float, *, decay: float = 2.6) -
 
     Chapter: 09
     """
-    if rate <= 0 or decay < 1:
-        raise ValueError(f"discriminative(rate={rate}, decay={decay}): need rate > 0 and decay ≥ 1")
+    check_options("discriminative", rate=rate)
+    if decay < 1:
+        raise ValueError(f"discriminative(decay={decay}): must be ≥ 1; at 1 all layers learn at one rate")
     return [{"params": group, "lr": rate / decay**depth} for depth, group in enumerate(layer_groups(classifier))]
 
 
 def gradual(classifier: Classifier, rate: float, *, decay: float = 2.6, every: int = 1) -> list[dict[str, Any]]:
     """Discriminative rates, and a layer more wakes every `every` epochs, the head first (section 3.3).   Chapter: 09"""
-    if every < 1:
-        raise ValueError(f"gradual(every={every}): must be ≥ 1 epoch")
+    check_options("gradual", every=every)
     groups = discriminative(classifier, rate, decay=decay)
     return [{**group, "from_epoch": depth * every} for depth, group in enumerate(groups)]
 

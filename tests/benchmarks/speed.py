@@ -27,30 +27,31 @@ _IMPORTS = (
 )
 
 
-def measure(path: Path, *, about: dict[str, Any]) -> None:
+def measure(path: Path, *, about: dict[str, Any], repeats: int = REPEATS) -> dict[str, Any]:
     """Measure everything and write it to `path`; 5-way, 15 queries a class, vectors of newsgroups."""
     corpus = corpora.load("newsgroups").at_most(150, seed=0)
     averaged = Averaged()
-    rows = [_sampling(corpus, k_shot) for k_shot in (1, 5)]
+    rows = [_sampling(corpus, k_shot, repeats) for k_shot in (1, 5)]
     # 50 numbers a text, and 400: as many as a small Transformer gives.
     for encoder in (Frozen(averaged), Concatenated([averaged] * 8)):
         for learner in (Prototypical(encoder), Matching(encoder)):
-            rows += [_predicting(learner, encoder, corpus, k_shot) for k_shot in (1, 5)]
+            rows += [_predicting(learner, encoder, corpus, k_shot, repeats) for k_shot in (1, 5)]
     for statement in _IMPORTS:
-        seconds = [_importing(statement) for _ in range(REPEATS)]
+        seconds = [_importing(statement) for _ in range(repeats)]
         rows.append(_row(f"{statement} (after import torch)", "s", 0.3, "lower", seconds))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(json.dumps({"about": about, "speed": rows}, ensure_ascii=False, indent=1) + "\n", path)
+    measured = {"about": about, "speed": rows}
+    write_text(json.dumps(measured, ensure_ascii=False, indent=1) + "\n", path)
+    return measured
 
 
-def _sampling(corpus: corpora.Corpus, k_shot: int, *, batch: int = 1000) -> dict[str, Any]:
+def _sampling(corpus: corpora.Corpus, k_shot: int, repeats: int, *, batch: int = 1000) -> dict[str, Any]:
     sampler = EpisodeSampler(corpus, k_shot=k_shot)
-    times = [1000 * t / batch for t in _times(lambda: sampler.sample(batch))]
+    times = [1000 * t / batch for t in _times(lambda: sampler.sample(batch), repeats)]
     return _row(f"sampling, {k_shot} shot, {batch} at once", "ms an episode", 0.04, "lower", times)
 
 
 def _predicting(
-    learner: Learner, encoder: Encoder, corpus: corpora.Corpus, k_shot: int, *, batch: int = 50
+    learner: Learner, encoder: Encoder, corpus: corpora.Corpus, k_shot: int, repeats: int, *, batch: int = 50
 ) -> dict[str, Any]:
     batches = [EpisodeSampler(corpus, k_shot=k_shot).sample(batch, first=batch * i) for i in range(10)]
     learner.eval()
@@ -60,7 +61,7 @@ def _predicting(
             for episodes in batches:
                 learner.predict(episodes)
 
-    speeds = [len(batches) * batch / t for t in _times(run)]
+    speeds = [len(batches) * batch / t for t in _times(run, repeats)]
     what = f"{learner.name}, {k_shot} shot, cached vectors of {encoder.dim} numbers"
     return _row(what, "episodes/s", 10_000, "higher", speeds)
 
@@ -70,10 +71,10 @@ def _importing(statement: str) -> float:
     return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
-def _times(run: Callable[[], object]) -> list[float]:
+def _times(run: Callable[[], object], repeats: int) -> list[float]:
     run()  # once to warm up
     times = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         started = time.perf_counter()
         run()
         times.append(time.perf_counter() - started)
@@ -87,9 +88,7 @@ def _row(what: str, unit: str, target: float, better: str, values: list[float]) 
 
 def speed_table(measured: dict[str, Any]) -> Table:
     """Medians beside what is to be reached."""
-    table = Table(title="speed")
-    for name in ("what", "median", "to reach", ""):
-        table.add_column(name)
+    table = Table("what", "median", "to reach", "", title="speed")
     for row in measured["speed"]:
         good = row["median"] <= row["target"] if row["better"] == "lower" else row["median"] >= row["target"]
         sign = "≤" if row["better"] == "lower" else "≥"

@@ -17,16 +17,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from typer import Typer
 from typer.testing import CliRunner
 
-from metalearn_lib.choosing import benchmark as benchmark
 from metalearn_lib.course.doctor import pins
 from metalearn_lib.files import root
 from metalearn_lib.plots.style import title_of
-from tests.benchmarks.meta_step import meta_step as benchmark_meta_step
-from tests.benchmarks.meta_step import peers as benchmark_peers
-from tests.benchmarks.meta_step import timing as benchmark_timing
+from tests.benchmarks import speed
+from tests.benchmarks.meta_step import __main__ as command
+from tests.benchmarks.meta_step import contestants as everyone
+from tests.benchmarks.meta_step import peers, timing
+from tests.benchmarks.meta_step.contestants import ENGINES, TOLERANCE, contestants, differences
 from tests.benchmarks.meta_step.figure import figure
-from tests.benchmarks.meta_step.meta_step import ENGINES, TOLERANCE, contestants, differences
-from tests.benchmarks.meta_step.meta_step_table import AUTO, meta_step_tables, of, select, targets
 from tests.benchmarks.meta_step.peers import PEERS, copy_and_sgd, loop_by_hand
 from tests.benchmarks.meta_step.problems import (
     ANIL,
@@ -37,11 +36,17 @@ from tests.benchmarks.meta_step.problems import (
     QUICK,
     REPTILE,
     SECOND,
+    Problem,
     multiply_adds,
     problem,
 )
+from tests.benchmarks.meta_step.table import AUTO, meta_step_tables, of, select, targets
 
 PEERS_MISSING = ["higher", "torchopt", "iteryne"]
+SPEED = [
+    {"what": "sampling", "unit": "ms", "target": 0.04, "better": "lower", "median": 0.05},
+    {"what": "matching", "unit": "episodes/s", "target": 10_000, "better": "higher", "median": 20_000.0},
+]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -51,7 +56,7 @@ def test_everyone_computes_the_same_meta_gradient(model: str, method: str):
     engines = set(ENGINES) - ({"dual"} if model == "CNN" else set())
     assert engines <= apart.keys() and "loop by hand" in apart
     assert ("copy and SGD" in apart) == (method == REPTILE)
-    if not benchmark_peers.missing():
+    if not peers.missing():
         assert {"higher", "iteryne", "torchopt, vmap"} <= apart.keys()
         assert ("torchopt" in apart) == (method in (SECOND, ANIL))
     assert max(apart.values()) <= TOLERANCE
@@ -59,7 +64,7 @@ def test_everyone_computes_the_same_meta_gradient(model: str, method: str):
 
 def test_whoever_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch):
     first = (None, lambda given, _: loop_by_hand(given, FIRST))
-    monkeypatch.setattr(benchmark_meta_step, "PEERS", {"loop by hand": PEERS["loop by hand"], "hasty": first})
+    monkeypatch.setattr(everyone.peers, "PEERS", {"loop by hand": PEERS["loop by hand"], "hasty": first})
     with pytest.raises(RuntimeError, match=r"hasty is .* from the loop by hand \(MLP, 2nd order\)"):
         differences("MLP", SECOND, QUICK)
 
@@ -82,7 +87,7 @@ def test_the_reference_agrees_with_finite_differences(model: str):
     assert any(not torch.allclose(ours[name], g) for name, g in loop_by_hand(given, FIRST)().items())
 
 
-def query_loss(given: benchmark_peers.Problem) -> float:
+def query_loss(given: Problem) -> float:
     """The mean query loss after plain SGD on a copy: nothing of the code under test but the model."""
     total = 0.0
     for support_x, support_y, query_x, query_y in zip(*given.tasks, strict=True):
@@ -137,9 +142,9 @@ def test_multiply_adds_of_the_main_case():
 def test_without_the_peers_the_rest_is_measured_and_the_table_says_how_to_get_them(
     monkeypatch: pytest.MonkeyPatch, measured: dict
 ):
-    monkeypatch.setattr(benchmark_peers, "PACKAGES", ("no_such_package",))
-    assert benchmark_peers.missing() == ["no_such_package"]
-    monkeypatch.setattr(benchmark_peers, "missing", lambda: PEERS_MISSING)
+    monkeypatch.setattr(peers, "PACKAGES", ("no_such_package",))
+    assert peers.missing() == ["no_such_package"]
+    monkeypatch.setattr(peers, "missing", lambda: PEERS_MISSING)
     here = contestants(problem("MLP", QUICK, tasks=1, steps=1), REPTILE)
     assert list(here) == [*ENGINES, "copy and SGD", "loop by hand"]
     shown = show(measured | {"missing": PEERS_MISSING})
@@ -150,20 +155,20 @@ def test_without_the_peers_the_rest_is_measured_and_the_table_says_how_to_get_th
 def test_the_peers_are_pinned_within_their_ranges():
     project = tomllib.loads((root() / "pyproject.toml").read_text())["project"]
     tested, wanted = pins(root() / "constraints.txt"), project["optional-dependencies"]["peers"]
-    assert [Requirement(line).name for line in wanted] == list(benchmark_peers.PACKAGES)
+    assert [Requirement(line).name for line in wanted] == list(peers.PACKAGES)
     for line in wanted:
         requirement = Requirement(line)
         assert requirement.specifier.contains(tested[canonicalize_name(requirement.name)])
 
 
 def test_contestants_take_turns_and_the_calmest_rounds_count(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(benchmark_timing, "_ROUND_SECONDS", 0.0)
-    monkeypatch.setattr(benchmark_timing, "_SAMPLE_SECONDS", 0.0)
-    busy = iter([0.9, 0.01, 0.5, 0.02, 0.03])
-    monkeypatch.setattr(benchmark_timing.Others, "share", lambda self: next(busy))
+    monkeypatch.setattr(timing, "_ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(timing, "_SAMPLE_SECONDS", 0.0)
+    busy = iter([1.0, 0.9, 1.0, 0.01, 1.0, 0.5, 1.0, 0.02, 1.0, 0.03])  # before and after each round
+    monkeypatch.setattr(timing, "_others_share", lambda own: next(busy))
     calls: list[str] = []
     names = ("one", "two", "three")
-    times, share = benchmark_timing.alternate({n: lambda n=n: calls.append(n) for n in names}, rounds=3, patience=3)
+    times, share = timing.alternate({n: lambda n=n: calls.append(n) for n in names}, rounds=3, patience=3)
     assert {name: len(seconds) for name, seconds in times.items()} == dict.fromkeys(names, 3)
     assert share == pytest.approx(0.02)  # five rounds were taken, the three calm ones count
     turns = [calls[i : i + 3] for i in range(6, len(calls), 3)]
@@ -172,15 +177,21 @@ def test_contestants_take_turns_and_the_calmest_rounds_count(monkeypatch: pytest
 
 
 def test_a_machine_that_is_never_calm_ends_the_patience(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(benchmark_timing, "_ROUND_SECONDS", 0.0)
-    monkeypatch.setattr(benchmark_timing.Others, "share", lambda self: 0.5)
-    times, share = benchmark_timing.alternate({"only": lambda: None}, rounds=2, patience=2)
+    monkeypatch.setattr(timing, "_ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(timing, "_others_share", lambda own: 0.5)
+    times, share = timing.alternate({"only": lambda: None}, rounds=2, patience=2)
     assert len(times["only"]) == 2 and share == 0.5
 
 
+def test_our_own_work_is_not_that_of_others():
+    own = timing.psutil.Process()
+    timing._others_share(own)
+    assert 0 <= timing._others_share(own) <= 1
+
+
 def test_quartiles_of_one_value_are_that_value():
-    assert benchmark_timing.quartiles([2.0]) == (2.0, 2.0, 2.0)
-    assert benchmark_timing.quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (3.0, 2.0, 4.0)
+    assert timing.quartiles([2.0]) == (2.0, 2.0, 2.0)
+    assert timing.quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (3.0, 2.0, 4.0)
 
 
 def show(measured: dict) -> str:
@@ -194,11 +205,12 @@ def show(measured: dict) -> str:
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """A whole quick run of the command, once for all tests that look at what it wrote."""
     folder, app = tmp_path_factory.mktemp("benchmark"), Typer(pretty_exceptions_enable=False)
-    app.command()(benchmark.main)
-    words = ["--quick", "--no-few-shot", "--no-speed", "--out", str(folder)]
+    app.command()(command.main)
     threads = torch.get_num_threads()
-    result = CliRunner().invoke(app, words, catch_exceptions=False)
-    assert result.exit_code == 0 and "meta-step: figures to reach" in result.output
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(speed, "measure", lambda path, about, repeats: {"speed": SPEED})
+        result = CliRunner().invoke(app, ["--quick", "--out", str(folder)], catch_exceptions=False)
+    assert result.exit_code == 0 and "meta-step: figures to reach" in result.output and "sampling" in result.output
     assert torch.get_num_threads() == threads
     assert sorted(path.name for path in folder.iterdir()) == ["meta_step.json", "meta_step.png"]
     assert (folder / "meta_step.png").read_bytes().startswith(b"\x89PNG")
@@ -258,3 +270,17 @@ def test_the_full_setting_is_the_protocol():
     assert (FULL.dim, FULL.hidden, FULL.words, FULL.channels) == (300, 128, 32, 50) and FULL.rounds >= 15
     assert "meta-gradient of 5-way 5-shot tasks" in FULL.protocol()
     assert "MLP 300-64-5" in replace(FULL, hidden=64).protocol()
+
+
+def test_speed_table_knows_which_way_is_better():
+    console = Console(width=120, file=StringIO())
+    console.print(speed.speed_table({"speed": SPEED}))
+    lines = console.file.getvalue().splitlines()
+    assert next(line for line in lines if "sampling" in line).rstrip(" │").endswith("✗")
+    assert next(line for line in lines if "20,000" in line).rstrip(" │").endswith("✓")
+
+
+def test_timed_runs_are_repeated_after_a_warm_up():
+    calls: list[int] = []
+    assert len(speed._times(lambda: calls.append(1), 5)) == 5 <= speed.REPEATS
+    assert len(calls) == 6

@@ -132,28 +132,18 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _places(chapter: Chapter, *targets: int) -> list[int]:
-    """The cells that make the names which the targets use, each the last to make it; and the targets."""
+    """The targets, the cells tagged for grading (imports, setup), and the last cells that make the names they use."""
     cells = [{**cell, "source": "".join(cell["source"])} for cell in chapter.cells]
     names = {place: needed.names_of(cell["source"]) for place, cell in enumerate(cells) if needed.runs(cell)}
-    found: set[int] = set()
-    todo = [(target, target) for target in targets]  # a cell, and when the functions that it defines are called
+    found = {place for place in names if needed.TAG in cells[place]["metadata"].get("tags", [])}
+    todo = list(targets)
     while todo:
-        place, called = todo.pop()
-        if place in found:
-            continue
-        found.add(place)
-        for wanted, before in [(names[place].uses, place), (names[place].later, called)]:
-            for name in wanted:
-                todo += [(maker, called) for maker in _makers(names, name, before)]
+        place = todo.pop()
+        if place not in found:
+            found.add(place)
+            for name in names[place].uses:
+                todo += [earlier for earlier in names if earlier < place and name in names[earlier].makes][-1:]
     return sorted(found)
-
-
-def _makers(names: Mapping[int, needed.Names], name: str, before: int) -> Iterator[int]:
-    for place in sorted((place for place in names if place < before), reverse=True):
-        if name in names[place].perhaps:
-            yield place
-        if name in names[place].binds:
-            return
 
 
 def _place(chapter: Chapter, start: str) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metalearn_lib.corpora import Corpus, CorpusError, read_label_lists
+from metalearn_lib.corpora import Corpus, CorpusError, Details, Span, read_label_lists
 from metalearn_lib.episodes import guards
 
 NAMES = st.text("abcxyz.é ", min_size=1, max_size=6)
@@ -165,14 +165,14 @@ def test_domains_are_split_like_classes():
 def test_subset_takes_every_field_along():
     corpus = Corpus(
         "all", ["a", "b", "c"], ["x", "y", "x"], domains=["p", "q", "p"], ratings=[1.0, -1.0, 0.5],
-        licence="L", annotations=[{"n": 0}, {"n": 1}, {"n": 2}], official=["train", "test", "train"],
+        licence="L", annotations=[(Span(0, 1, str(n)),) for n in range(3)], official=["train", "test", "train"],
         citation="C",
     )  # fmt: skip
     part = corpus.subset([2, 0], "part")
     assert (part.name, part.texts, part.labels, part.domains) == ("part", ["c", "a"], ["x", "x"], ["p", "p"])
     assert (part.ratings, part.annotations, part.official) == (
         [0.5, 1.0],
-        [{"n": 2}, {"n": 0}],
+        [(Span(0, 1, "2"),), (Span(0, 1, "0"),)],
         ["train", "train"],
     )
     assert (part.licence, part.citation) == ("L", "C")
@@ -220,6 +220,14 @@ def test_texts_are_cut_by_words():
         corpus.truncated(0)
 
 
+def test_texts_with_marked_places_are_not_cut():
+    marked = Corpus("m", ["to  Bern now"], ["x"], annotations=[(Span(4, 8, "city"),)])
+    with pytest.raises(CorpusError, match=r"annotations of 'm' mark places.*annotations=None"):
+        marked.truncated(2)
+    told = Corpus("m", ["to  Bern now"], ["x"], annotations=[Details({"title": "T"})])
+    assert told.truncated(2).annotations == told.annotations
+
+
 def test_copies_are_dropped():
     corpus = Corpus("copies", ["A b", "a  B", "c"], ["x", "y", "z"])
     assert corpus.without_duplicates().texts == ["A b", "c"]
@@ -233,6 +241,11 @@ def test_copies_are_dropped():
         ({"texts": ["a", None], "labels": ["x", "y"]}, "found None"),
         ({"texts": ["a", "b"], "labels": ["x", 3]}, "found 3"),
         ({"texts": ["a"], "labels": ["x"], "domains": []}, "0 domains"),
+        ({"texts": ["ab"], "labels": ["x"], "annotations": [(Span(1, 3),)]}, "outside its text of 2 characters: 'ab'"),
+        (
+            {"texts": ["ab"], "labels": ["x"], "annotations": [{"slots": []}]},
+            "an annotation is a tuple of Span, .* not",
+        ),
     ],
 )
 def test_a_corpus_that_does_not_fit_together_is_refused(fields, message):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from metalearn_lib import corpora
@@ -31,6 +36,9 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("METALEARN_DATA", str(folder))
     monkeypatch.delenv("METALEARN_MIRROR", raising=False)
     return folder
+
+
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(fetch.__file__).parents[2])}
 
 
 def _entry(kind, **options):
@@ -65,7 +73,7 @@ def pip_toy(cache, monkeypatch):
     """A corpus "toy" of one archive, and what pip answers."""
     pip = SimpleNamespace(returncode=0, stderr="", content=GOOD, command=[], requirement="")
 
-    def run(command, **_):
+    def run(command, environment):
         pip.command = command
         folder = Path(command[command.index("-d") + 1])
         pip.requirement = Path(command[command.index("-r") + 1]).read_text()
@@ -73,7 +81,7 @@ def pip_toy(cache, monkeypatch):
             (folder / "good.txt").write_bytes(pip.content)
         return subprocess.CompletedProcess(command, pip.returncode, "", pip.stderr)
 
-    monkeypatch.setattr(download.subprocess, "run", run)
+    monkeypatch.setattr(download, "run", run)
     pypi = _entry("pypi", requirement="toys==1.0", source_archive=True)
     monkeypatch.setitem(catalog._entries(), "toy", pypi)
     pip.path = cache / "toys" / "good.txt"
@@ -136,9 +144,66 @@ def test_hashes_are_remembered_and_taken_again_when_a_file_changes(toy, monkeypa
 @pytest.mark.parametrize("stamps", ["", "{", "[]", "null", '{"x": 3}'])
 def test_a_damaged_memory_of_hashes_costs_only_a_hash(toy, cache, stamps):
     corpora.fetch("toy")
-    (cache / "verified.json").write_text(stamps)
+    memory = cache / "verified" / "toys.json"
+    memory.write_text(stamps)
     assert fetch.paths("toy")
-    assert str(toy.path) in json.loads((cache / "verified.json").read_text())
+    assert str(toy.path) in json.loads(memory.read_text())
+
+
+def test_the_memory_of_hashes_is_read_once_for_all_files_of_a_source(monkeypatch, cache):
+    entry = _entry("https", base="https://example.org/")
+    (source,) = entry.sources
+    files = tuple(replace(source.files[0], path=f"{k}.txt") for k in range(5))
+    monkeypatch.setitem(catalog._entries(), "toy", replace(entry, sources=(replace(source, files=files),)))
+    for file in files:
+        (cache / "toys" / file.path).parent.mkdir(parents=True, exist_ok=True)
+        (cache / "toys" / file.path).write_bytes(GOOD)
+    fetch.paths("toy")
+    read, real = [], fetch._read_known
+    monkeypatch.setattr(fetch, "_read_known", lambda place: read.append(place) or real(place))
+    fetch.paths("toy")
+    assert read == [cache / "verified" / "toys.json"]
+
+
+def test_processes_that_check_different_corpora_keep_all_hashes(tmp_path):
+    script = f"""
+import sys
+from dataclasses import replace
+from pathlib import Path
+from metalearn_lib import corpora
+from metalearn_lib.corpora import catalog
+for number in range(25):
+    name = f"toy-{{sys.argv[1]}}-{{number}}"
+    source = catalog.Source(name, "https", (catalog.SourceFile("good.txt", {len(GOOD)}, "{HASH}"),))
+    catalog._entries()[name] = replace(catalog.describe("reuters"), name=name, sources=(source,))
+    path = corpora.cache_folder() / name / "good.txt"
+    path.parent.mkdir()
+    path.write_bytes({GOOD!r})
+    assert corpora.status(name).present
+"""
+    (tmp_path / "cache").mkdir()
+    environment = ENVIRONMENT | {"METALEARN_DATA": str(tmp_path / "cache")}
+    running = [subprocess.Popen([sys.executable, "-c", script, str(k)], env=environment) for k in range(4)]
+    assert [process.wait(120) for process in running] == [0] * 4
+    known = [json.loads(place.read_text()) for place in (tmp_path / "cache" / "verified").iterdir()]
+    assert len({path for paths in known for path in paths}) == 100
+
+
+def test_a_cache_that_may_not_be_written_costs_only_a_hash(toy, cache, monkeypatch):
+    corpora.fetch("toy")
+    shutil.rmtree(cache / "verified")
+    (cache / "verified").write_text("a file where a folder should be")
+    assert fetch.paths("toy") and corpora.status("toy").present
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(toy):
+    toy.path.mkdir(parents=True)
+    said = r"good.txt is a folder where the file .* should be; move it away, then: metalearn data fetch toy"
+    for call in (corpora.fetch, fetch.paths):
+        with pytest.raises(CorpusError, match=said):
+            call("toy")
+    assert "is a folder" in corpora.verify("toy")[0] and "is a folder" in corpora.status("toy").problem
+    assert toy.calls == 0
 
 
 def test_a_wrong_download_never_replaces_a_file(toy, cache):
@@ -218,13 +283,85 @@ def test_a_cache_that_is_a_file_is_explained(toy, monkeypatch, tmp_path):
         corpora.fetch("toy")
 
 
-def test_left_overs_of_killed_processes_go_after_a_day(toy, cache):
-    old, young = cache / ".partial-old", cache / ".partial-young"
-    for folder in (old, young):
-        folder.mkdir(parents=True)
-    os.utime(old, (time.time() - 2 * 86400,) * 2)
+def test_left_overs_of_killed_processes_go(toy, cache):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = {f"{fetch._partial()}{ended.pid}-x": False, f"{fetch._partial()}{os.getpid()}-x": True}
+    names |= {".partial-elsewhere-1-old": False, f".partial-elsewhere-{ended.pid}-young": True}
+    for name in names:
+        (cache / name).mkdir(parents=True)
+    os.utime(cache / ".partial-elsewhere-1-old", (time.time() - 2 * 86400,) * 2)
     corpora.fetch("toy")
-    assert not old.exists() and young.exists()
+    assert {name: (cache / name).exists() for name in names} == names
+
+
+SLOW_PIP = """
+import os, subprocess, sys, time
+from pathlib import Path
+folder = Path(sys.argv[sys.argv.index("-d") + 1])
+(folder / "half of the archive").write_bytes(b"0" * 1000)
+sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+Path(os.environ["PIDS"]).write_text(f"{os.getpid()} {sleeper.pid}.")
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interruption_ends_pip_and_all_it_started(tmp_path, number):
+    (tmp_path / "slow" / "pip").mkdir(parents=True)
+    (tmp_path / "slow" / "pip" / "__init__.py").touch()
+    (tmp_path / "slow" / "pip" / "__main__.py").write_text(SLOW_PIP)
+    script = f"""
+from dataclasses import replace
+from metalearn_lib import corpora
+from metalearn_lib.corpora import catalog
+source = catalog.Source("toys", "pypi", (catalog.SourceFile("good.txt", 1, "{HASH}"),), requirement="toys==1.0")
+catalog._entries()["toy"] = replace(catalog.describe("reuters"), name="toy", sources=(source,))
+try:
+    corpora.fetch("toy")
+except SystemExit:  # as a notebook does
+    pass
+"""
+    environment = ENVIRONMENT | {
+        "METALEARN_DATA": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "slow"), ENVIRONMENT["PYTHONPATH"]]),
+        "PIDS": str(tmp_path / "pids"),
+    }
+    environment.pop("METALEARN_MIRROR", None)
+    fetching = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.DEVNULL)
+    while not ((tmp_path / "pids").exists() and (tmp_path / "pids").read_text().endswith(".")):
+        assert fetching.poll() is None
+        time.sleep(0.05)
+    children = [int(pid) for pid in (tmp_path / "pids").read_text().rstrip(".").split()]
+    fetching.send_signal(number)
+    assert fetching.wait(60) == -number
+    deadline = time.time() + 30
+    while any(map(_runs, children)) and time.time() < deadline:
+        time.sleep(0.05)
+    assert not any(map(_runs, children)) and not _left_overs(tmp_path / "cache")
+
+
+def _runs(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_sigterm_is_left_alone_in_a_thread_and_where_it_is_handled():
+    def inside():
+        with download.ended_by_sigterm():
+            return signal.getsignal(signal.SIGTERM)
+
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(inside).result() is signal.SIG_DFL
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert inside() is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert callable(inside()) and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_mirror_serves_and_is_not_altered(toy, monkeypatch, tmp_path):
@@ -279,6 +416,28 @@ def test_pip_gets_the_hash_and_installs_nothing(pip_toy):
     assert pip_toy.command[1:4] == ["-m", "pip", "download"]
     assert {"--no-deps", "--require-hashes"} <= set(pip_toy.command)
     assert "--trusted-host" not in pip_toy.command
+
+
+def test_nothing_of_a_source_archive_is_run(cache, monkeypatch, tmp_path):
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        setup = (
+            f"import setuptools\nopen({str(tmp_path / 'ran')!r}, 'w')\nsetuptools.setup(name='toys', version='1.0')\n"
+        )
+        for name, content in (("setup.py", setup), ("PKG-INFO", "Metadata-Version: 1.0\nName: toys\nVersion: 1.0\n")):
+            about = tarfile.TarInfo(f"toys-1.0/{name}")
+            about.size = len(content)
+            archive.addfile(about, io.BytesIO(content.encode()))
+    (tmp_path / "toys-1.0.tar.gz").write_bytes(made.getvalue())
+    file = catalog.SourceFile("toys-1.0.tar.gz", len(made.getvalue()), hashlib.sha256(made.getvalue()).hexdigest())
+    source = catalog.Source("toys", "pypi", (file,), requirement="toys==1.0", source_archive=True)
+    monkeypatch.setitem(catalog._entries(), "toy", replace(_entry("pypi"), sources=(source,)))
+    for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(tmp_path), "CONFIG_FILE": os.devnull}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.delenv("PIP_CONSTRAINT", raising=False)
+    (path,) = corpora.fetch("toy")
+    assert path.read_bytes() == made.getvalue()
+    assert not (tmp_path / "ran").exists() and not _left_overs(cache)
 
 
 @pytest.mark.parametrize(
@@ -347,10 +506,9 @@ for _ in range(10):
     path.write_bytes(b"broken")
     corpora.fetch("toy")
 """
-    environment = os.environ | {
+    environment = ENVIRONMENT | {
         "METALEARN_DATA": str(tmp_path / "cache"),
         "METALEARN_MIRROR": str(tmp_path / "mirror"),
-        "PYTHONPATH": str(Path(fetch.__file__).parents[2]),
     }
     running = [subprocess.Popen([sys.executable, "-c", script], env=environment) for _ in range(3)]
     assert [process.wait(120) for process in running] == [0, 0, 0]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import io
 import json
+import lzma
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metalearn_lib.corpora import CorpusError, from_csv, from_jsonl, own_files
+from metalearn_lib.corpora import CorpusError, from_csv, from_jsonl, tables
 
 ROWS = "text,label\nthe café is open,good\nit is closed,bad\n"
 TEXTS = ["the café is open", "it is closed"]
@@ -55,6 +58,36 @@ def test_other_encodings_without_parameter_are_explained(write, encoding, offere
         from_csv(write(ROWS, encoding=encoding))
 
 
+@pytest.mark.parametrize("encoding", ["undefined", 5, "base64"])
+@pytest.mark.parametrize("read", [from_csv, from_jsonl])
+def test_what_is_no_encoding_is_explained(write, read, encoding):
+    with pytest.raises(CorpusError, match=f"{encoding}"):
+        read(write(ROWS), encoding=encoding)
+
+
+@pytest.mark.parametrize("read", [from_csv, from_jsonl])
+@pytest.mark.parametrize("columns", [{"text": None}, {"label": 1}, {"domain": 2}, {"rating": b"stars"}])
+def test_a_column_is_named_by_a_string(write, read, columns):
+    with pytest.raises(CorpusError, match=rf"{next(iter(columns))}=.* is no column; give its name as a string"):
+        read(write(ROWS), **columns)
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (gzip.compress(ROWS.encode()), r"compressed \(gzip\): unpack it first"),
+        (bz2.compress(ROWS.encode()), r"compressed \(bzip2\): unpack it first"),
+        (lzma.compress(ROWS.encode()), r"compressed \(xz\): unpack it first"),
+        (b"PK\x03\x04\x14\0", r"workbook \(\.xlsx, \.ods\): unpack it, or save it as CSV, first"),
+    ],
+    ids=["gzip", "bzip2", "xz", "zip"],
+)
+def test_a_compressed_file_is_called_so(write, raw, says):
+    for read in (from_csv, from_jsonl):
+        with pytest.raises(CorpusError, match=says):
+            read(write(raw))
+
+
 def test_an_unknown_or_wrong_encoding_is_explained(write):
     with pytest.raises(CorpusError, match=r"no encoding is called 'utf-9'"):
         from_csv(write(ROWS), encoding="utf-9")
@@ -72,12 +105,23 @@ def test_any_delimiter_by_parameter(write):
     assert from_csv(write("text~label\na~x\nb~y\n"), delimiter="~").labels == ["x", "y"]
     with pytest.raises(CorpusError, match=r"one character"):
         from_csv(write(ROWS), delimiter=", ")
+    for mark in '\n\r"':
+        with pytest.raises(CorpusError, match=r"not a line end or quotation mark"):
+            from_csv(write(ROWS), delimiter=mark)
 
 
 def test_line_ends_quotes_and_blank_lines(write):
     table = 'text,label\r\n"said ""no"", twice\r\nand left",x\r\n\r\n , \r\nb,y\r\n'
     assert from_csv(write(table)).texts == ['said "no", twice\nand left', "b"]
     assert from_csv(write("text,label\ra,x\rb,y\r")).labels == ["x", "y"]
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+def test_blank_lines_before_the_header(write, delimiter):
+    table = f"\n  \n{delimiter}{delimiter}\ntext{delimiter}label\na{delimiter}x\nb{delimiter}y\n"
+    assert from_csv(write(table)).texts == ["a", "b"]
+    with pytest.raises(CorpusError, match=r"'text' is empty in 1 rows \(line 7\)"):
+        from_csv(write(f"{table}{delimiter}y\n"))
 
 
 def test_columns_by_name_with_domain_and_rating(write):
@@ -108,6 +152,19 @@ def test_empty_texts_are_refused_by_line_or_dropped(write):
 def test_missing_labels_are_refused_even_when_empty_texts_are_dropped(write, missing):
     with pytest.raises(CorpusError, match=r"'label' holds no usable label in 1 rows \(line 3\)"):
         from_csv(write(f"text,label\na,x\nb,{missing}\nc,y\n"), drop_empty=True)
+
+
+def test_words_for_nothing_are_classes(write):
+    """Intents, relations and answers are called so; the docstring says that they are kept."""
+    assert from_csv(write("text,label\na,N/A\nb,None\nc,null\nd,NA\n")).labels == ["N/A", "None", "null", "NA"]
+
+
+def test_a_whole_number_is_one_class_in_both_formats(write):
+    written = ["1", "1.0", "-2.00", "1.5", "v1.0", "1.0.0"]
+    labels = ["1", "1", "-2", "1.5", "v1.0", "1.0.0"]
+    assert from_csv(write("text,label\n" + "".join(f"a,{label}\n" for label in written))).labels == labels
+    assert from_jsonl(write(_lines(*({"text": "a", "label": label} for label in written)))).labels == labels
+    assert from_jsonl(write(_lines(*({"text": "a", "label": n} for n in (1, 1.0, -2.0))))).labels == ["1", "1", "-2"]
 
 
 def test_many_bad_lines_are_abbreviated(write):
@@ -158,7 +215,7 @@ CELL = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="
 )
 
 
-@given(st.lists(CELL, min_size=2, max_size=20), st.sampled_from(own_files._DELIMITERS))
+@given(st.lists(CELL, min_size=2, max_size=20), st.sampled_from(tables.DELIMITERS))
 def test_whatever_csv_writes_is_read_back(tmp_path_factory, texts, delimiter):
     stream = io.StringIO(newline="")
     rows = [("text", "label"), *((text, f"l{i % 2}") for i, text in enumerate(texts))]
@@ -218,3 +275,19 @@ def test_a_null_text_is_an_empty_text(write):
 def test_bad_json_lines_are_named(write, content, message):
     with pytest.raises(CorpusError, match=message):
         from_jsonl(write(content))
+
+
+def test_brackets_too_deep_are_named(write):
+    deep = "[" * 100_000 + "]" * 100_000
+    with pytest.raises(CorpusError, match=r"line 2: brackets are nested too deep"):
+        from_jsonl(write(f'{{"text": "a", "label": "x"}}\n{{"text": {deep}, "label": "y"}}\n'))
+
+
+@pytest.mark.parametrize("column", ["text", "label", "film"])
+def test_half_a_character_is_refused_by_line(write, column):
+    """A lone surrogate cannot be written to any file, so it would stop something later."""
+    rows = [{"text": "a", "label": "x", "film": "f"}, {"text": "b", "label": "y", "film": "g"} | {column: "b\ud800"}]
+    with pytest.raises(CorpusError, match=rf"'{column}' holds half a character .*in 1 rows \(line 2\)"):
+        from_jsonl(write(_lines(*rows)), domain="film")
+    whole = [rows[0], {"text": "b😀", "label": "y", "film": "g"}]
+    assert from_jsonl(write(_lines(*whole)), domain="film").texts == ["a", "b😀"]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from metalearn_lib import corpora
-from metalearn_lib.corpora import CorpusError, catalog, readers
+from metalearn_lib.corpora import CorpusError, annotations, catalog
+from metalearn_lib.corpora.readers import READERS, marked
 from metalearn_lib.episodes import guards
+
+fetch = sys.modules["metalearn_lib.corpora.fetch"]  # the package's `fetch` is the function
 
 INTENTS = ["banking77", "clinc150", "hwu64", "liu"]
 # texts, classes, smallest and largest class, median words, texts that occur more than once
@@ -115,9 +120,10 @@ def test_a_movie_is_a_task(load):
 
 def test_tales_have_titles_types_and_sources(load):
     corpus = load("tales")
-    rose = next(i for i, more in enumerate(corpus.annotations) if more.get("title") == "Brier Rose")
+    rose = next(i for i, more in enumerate(corpus.annotations) if more.columns.get("Title") == "Brier Rose")
     assert corpus.texts[rose].startswith("A king and queen once upon a time")
-    assert (corpus.labels[rose], corpus.annotations[rose]["atu_number"]) == ("Tales of Magic", "410")
+    assert (corpus.labels[rose], corpus.annotations[rose].columns["ATU Numerical"]) == ("Tales of Magic", "410")
+    assert set(corpus.annotations[rose].columns) == {"Title", "Abstract", "ATU Numerical", "ATU Type"}
     assert corpus.only(domains="excerpts").classes == ["adult", "children"]
     assert not any(text.startswith('"') and text.endswith('"') and '""' in text for text in corpus.texts)
 
@@ -139,21 +145,36 @@ def test_fewrel_marks_entities_in_three_domains(load):
     sizes = {d: len(corpus.only(domains=d).classes) for d in sorted(set(corpus.domains))}
     assert sizes == {"nyt": 25, "pubmed": 10, "wiki": 16}
     assert "child" in corpus.only(domains="wiki").classes
-    for example in corpus.annotations:
-        for entity in (example["head"], example["tail"]):
-            for begin, end in entity["spans"]:
-                assert 0 <= begin < end <= len(example["tokens"])
-    first = corpus.annotations[0]
-    assert " ".join(first["tokens"][slice(*first["head"]["spans"][0])]).lower() == first["head"]["name"]
+    files = Path(fetch.paths("fewrel")["val_wiki.json"])
+    published = [example for examples in json.loads(files.read_text("utf-8")).values() for example in examples]
+    for text, relation, example in zip(corpus.texts, corpus.annotations, published, strict=False):
+        for entity, span in ((example["h"], relation.head), (example["t"], relation.tail)):
+            first = entity[2][0]
+            assert span.cut(text) == " ".join(example["tokens"][first[0] : first[-1] + 1])
+            assert span.label == entity[1]
+        mentions = len(example["h"][2]) + len(example["t"][2])
+        assert len(list(annotations.spans(relation))) == mentions
+    bridge = corpus.annotations[0]
+    assert (bridge.head.cut(corpus.texts[0]), bridge.tail.cut(corpus.texts[0])) == (
+        "Cape Girardeau Bridge",
+        "Mississippi River",
+    )
+    assert (bridge.label, corpus.labels[0]) == ("P177", "crosses")
 
 
 @pytest.mark.mirror
 def test_snips_slots_lie_in_the_text_and_emoji_survive(load):
     corpus = load("snips")
-    for text, more in zip(corpus.texts, corpus.annotations, strict=True):
-        assert "".join(piece for piece, _ in more["pieces"]) == text
-        marked = [piece for piece, entity in more["pieces"] if entity]
-        assert [text[begin:end] for begin, end, _ in more["slots"]] == marked
+    files = fetch.paths("snips").items()
+    published = [
+        query["data"]
+        for _, place in sorted(files)
+        for queries in json.loads(marked.decode_surrogates(place.read_bytes())).values()
+        for query in queries
+    ]
+    for text, slots, pieces in zip(corpus.texts, corpus.annotations, published, strict=True):
+        expected = [(piece["text"], piece["entity"]) for piece in pieces if piece.get("entity")]
+        assert [(slot.cut(text), slot.label) for slot in slots] == expected
     assert any("\N{SLICE OF PIZZA}" in text for text in corpus.texts)
     assert any("Cita Romántica" in text for text in corpus.texts)
     assert corpus.official.count("test") == 700
@@ -187,6 +208,7 @@ def test_every_entry_of_the_catalog_is_complete():
         entry = corpora.describe(name)
         assert entry.title and entry.licence and entry.citation and entry.size > 0
         assert entry.default == (entry.kind != "https")
+        assert (entry.reader in READERS.get(entry.content, {"": None})) != bool(entry.derived_from)
         for source in entry.sources:
             assert source.base.startswith("https://") == (source.kind == "https")
             assert all(len(file.sha256) == 64 and file.size > 0 for file in source.files)
@@ -213,6 +235,7 @@ def test_unknown_names_are_answered_with_the_known_ones(call):
     ("call", "message"),
     [
         (lambda: corpora.load("glove"), r"corpora\.glove\(\)"),
+        (lambda: corpora.load("chimeras"), r"corpora\.contexts\('chimeras'\)"),
         (lambda: corpora.load("minilm"), r"corpora\.model_folder\('minilm'\)"),
         (lambda: corpora.word_pairs("reuters"), r"corpora\.load\('reuters'\)"),
         (lambda: corpora.model_folder("simlex999"), r"corpora\.word_pairs\('simlex999'\)"),
@@ -224,12 +247,11 @@ def test_the_wrong_verb_names_the_right_one(call, message):
 
 
 def test_surrogates_are_joined_and_plain_text_is_untouched():
-    assert readers.decode_surrogates("é€🍕".encode()) == "é€🍕"
+    assert marked.decode_surrogates("é€🍕".encode()) == "é€🍕"
 
 
 def test_importing_corpora_stays_light():
     import subprocess
-    import sys
 
     script = (
         "import sys; from metalearn_lib import corpora; corpora.names();"

@@ -5,28 +5,41 @@ import pytest
 import torch
 
 from metalearn_lib.course import ClaimFailed, claim
+from metalearn_lib.scores import Comparison, PerplexityRatio, Score
 
 
-class Comparison:  # known by its name, as evaluation's is
-    def __init__(self, holds: bool, difference: float = 0.1) -> None:
-        self.holds, self.difference, self.low, self.high = holds, difference, 0.05, 0.15
+def compared(holds: bool, difference: float = 0.1) -> Comparison:
+    return Comparison(difference, 0.05 if holds else -0.05, 0.15, paired=True)
+
+
+class Believed:
+    """No comparison, though it says so."""
 
     def __bool__(self) -> bool:
-        return self.holds
+        return True
 
-    def __repr__(self) -> str:
-        return f"difference {self.difference:+.3f}"
+
+Believed.__name__ = "Comparison"
 
 
 @pytest.mark.parametrize(
-    "condition", [True, np.bool_(True), np.array(True), torch.tensor(True), (np.ones(3) == 1).all(), Comparison(True)]
+    "condition",
+    [
+        True,
+        np.bool_(True),
+        np.array(True),
+        torch.tensor(True),
+        (np.ones(3) == 1).all(),
+        compared(True),
+        PerplexityRatio(0.2, 0.1, 0.3, paired=True, share=False),
+    ],
 )
 def test_a_claim_that_holds_prints_one_line(condition: object, capsys: pytest.CaptureFixture[str]) -> None:
     claim("one and one make two", condition, 2.0, [1, 1], "text", None)
     assert capsys.readouterr().out == "✓ one and one make two\n"
 
 
-@pytest.mark.parametrize("condition", [False, np.bool_(False), torch.tensor(False), Comparison(False)])
+@pytest.mark.parametrize("condition", [False, np.bool_(False), torch.tensor(False), compared(False)])
 def test_a_claim_that_fails_shows_its_numbers(condition: object, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ClaimFailed, match=r"(?s)claim failed: a beats b.*condition: .*evidence: 0\.25"):
         claim("a beats b", condition, 0.25)
@@ -46,6 +59,7 @@ def test_a_claim_that_fails_shows_its_numbers(condition: object, capsys: pytest.
         (torch.tensor([True]), r"shape \(1,\)"),
         (torch.tensor(1.0), "a Tensor, not a yes or no"),
         (lambda: True, "a function"),
+        (Believed(), "a Comparison, not a yes or no"),
     ],
 )
 def test_only_a_yes_or_no_is_a_condition(condition: object, says: str) -> None:
@@ -56,7 +70,7 @@ def test_only_a_yes_or_no_is_a_condition(condition: object, says: str) -> None:
 @pytest.mark.parametrize(
     "evidence",
     [float("nan"), np.float32("nan"), np.array([1.0, np.nan]), torch.tensor([float("nan")]), [0.1, float("nan")],
-     {"loss": float("nan")}, Comparison(True, float("nan"))],
+     {"loss": float("nan")}, compared(True, float("nan")), Score(np.array([1.0]), 1.0, float("nan"), 1.0)],
 )  # fmt: skip
 def test_nan_proves_nothing(evidence: object) -> None:
     with pytest.raises(ClaimFailed, match="NaN"):

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from metalearn_lib import corpora
-from metalearn_lib.course import checks, cli, doctor
+from metalearn_lib.course import cli, doctor, steps
 from metalearn_lib.course.running import chapters
 
 RUN = CliRunner()
@@ -19,14 +19,6 @@ RUN = CliRunner()
 
 def call(*words: str) -> Any:
     return RUN.invoke(cli.app, words)
-
-
-@pytest.fixture(autouse=True)
-def plain_console(monkeypatch: pytest.MonkeyPatch) -> None:
-    from rich.console import Console
-
-    monkeypatch.setattr(cli, "console", Console(width=150))
-    monkeypatch.setattr(cli, "errors", Console(width=150, stderr=True))
 
 
 @dataclass
@@ -99,6 +91,14 @@ def test_the_doctor_names_the_mending_command(made_up: dict[str, list[str]], mon
         assert said in result.stdout, result.stdout
 
 
+def test_a_file_in_the_place_of_the_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").write_text("a file")
+    monkeypatch.setenv("METALEARN_DATA", str(tmp_path / "data"))
+    data, disk = doctor._data(), doctor._disk()
+    assert "is a file" in data.found and "export METALEARN_DATA=" in data.mend and "fetch" not in data.mend
+    assert disk.found.endswith(f"at {tmp_path}")
+
+
 def test_a_look_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     torch = next(finding for finding in doctor.examine() if finding.subject == "torch")
@@ -107,14 +107,14 @@ def test_a_look_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_check_goes_through_all_steps_and_names_what_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    codes = iter([0, 1, 0, 2])
+    codes = iter([0, 0, 0, 1, 0, 2])
     seen: list[list[str]] = []
     monkeypatch.setattr(cli.subprocess, "call", lambda command: (seen.append(command), next(codes))[1])
     monkeypatch.setattr(cli.os, "chdir", lambda folder: None)
     result = call("check")
-    assert result.exit_code == 1 and "failed: types, stored outputs" in result.stderr and len(seen) == 4
+    assert result.exit_code == 1 and "failed: types, stored outputs" in result.stderr and len(seen) == 6
     assert all(command[0] == sys.executable for command in seen)
-    nbval = checks.steps()[-1][1]
+    nbval = steps.steps()[-1][1]
     assert "--nbval" in nbval and "--nbval-current-env" in nbval and nbval[nbval.index("--dist") + 1] == "loadscope"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -55,6 +56,29 @@ def test_nothing_to_quantise_is_refused(words: WordVectors) -> None:
 
     with pytest.raises(ValueError, match="neither a linear layer nor an embedding"):
         quantised(Classifier(encoders.Averaged(words), CLASSES, head=Half()))
+
+
+class Own:
+    """A teacher of one's own, as `distil` needs it."""
+
+    classes = tuple(CLASSES)
+
+    def logits(self, texts: Sequence[str] | Corpus) -> torch.Tensor:
+        return torch.zeros(len(texts), 2)
+
+
+class Shipping(Own):
+    def shipped(self) -> dict[str, torch.Tensor]:
+        return {"bias": torch.zeros(7)}
+
+
+def test_a_teacher_of_ones_own_says_what_it_ships(student: Classifier) -> None:
+    assert costs(Shipping(), ["a text"], repeats=1).parameters == 7
+    nested = Ensemble([Shipping(), Ensemble([Shipping(), student])])
+    assert costs(nested, ["a text"], repeats=1).parameters == 14 + costs(student, ["a text"], repeats=1).parameters
+    for teacher in (Own(), Ensemble([Shipping(), Own()])):
+        with pytest.raises(TypeError, match=r"Own does not say what must be shipped; give it a method shipped\(\)"):
+            costs(teacher, ["a text"])  # type: ignore[arg-type]
 
 
 def test_costs_needs_texts(student: Classifier) -> None:

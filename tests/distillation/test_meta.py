@@ -97,7 +97,7 @@ def test_bad_input_is_refused(texts: Corpus, words: WordVectors) -> None:
     none = texts.subset([])
     with pytest.raises(ValueError, match="meta_distil: the unlabelled pool"):
         meta_distil(teacher, student, none, texts, steps=1)
-    with pytest.raises(ValueError, match="0 quiz texts: need"):
+    with pytest.raises(ValueError, match="the quiz 'two topics' has no texts"):
         meta_distil(teacher, student, texts, none, steps=1)
     with pytest.raises(ValueError, match=r"meta_distil\(temperature=0\)"):
         meta_distil(teacher, student, texts, texts, steps=1, temperature=0)

@@ -52,5 +52,7 @@ def test_bad_input_is_refused(texts: Corpus, student: Classifier) -> None:
         pseudo_labelled(student, texts, keep=0)
     with pytest.raises(ValueError, match="self_train: the unlabelled pool 'two topics' has no texts"):
         self_train(lambda: student, texts, texts.subset([]), epochs=1)
+    with pytest.raises(ValueError, match=r"self_train\(keep=2\): a share above 0"):
+        self_train(lambda: pytest.fail("trained before it was refused"), texts, texts, keep=2, epochs=1)
     with pytest.raises(ValueError, match="rounds=0"):
         self_train(lambda: student, texts, texts, rounds=0, epochs=1)

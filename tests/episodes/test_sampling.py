@@ -123,7 +123,7 @@ def test_bad_input_names_value_rule_and_way_out(options, message):
 def test_negative_numbers_of_episodes_are_refused():
     sampler = EpisodeSampler(corpus(30, 30), n_way=2)
     for arguments in ({"tasks": 0}, {"tasks": 1, "first": -1}):
-        with pytest.raises(ValueError, match="tasks must be"):
+        with pytest.raises(ValueError, match="must be a whole number"):
             sampler.sample(**arguments)
 
 

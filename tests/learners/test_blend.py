@@ -85,6 +85,7 @@ def test_members_stay_as_they_are(words, small_vectors):
     from metalearn_lib import Prototypical, meta_train
     from metalearn_lib.encoders import Averaged, Projected
 
+    torch.manual_seed(0)
     member = Prototypical(Projected(Averaged(small_vectors), dim=4))
     before = {k: v.clone() for k, v in member.state_dict().items()}
     blend = Blend([TfidfCentroid(words), member])

@@ -153,12 +153,10 @@ def test_meta_loss_gradients_match_finite_differences(make, episodes, name):
 def _double(learner, episodes):
     """Frozen inputs in double precision, so that differences are not lost in rounding."""
     for module in learner.modules():
-        for key, value in list(getattr(module, "_prepared", {}).items()):
-            module._prepared[key] = value.double()
-        if hasattr(module, "_prepared") and episodes.pool not in module._prepared:
-            with_inputs = module.inputs
-            prepared = with_inputs(episodes.pool)
-            module._prepared[episodes.pool] = prepared.double() if prepared.is_floating_point() else prepared
+        if hasattr(module, "_prepared"):
+            module.inputs(episodes.pool)
+            for key, (state, value) in list(module._prepared.items()):
+                module._prepared[key] = state, value.double() if value.is_floating_point() else value
     return episodes
 
 

@@ -75,7 +75,7 @@ def test_word2vec_is_the_same_for_the_same_seed_and_differs_for_another():
 def test_word2vec_refuses_what_cannot_be_trained():
     with pytest.raises(ValueError, match="no word occurs 5 times"):
         word2vec([["a", "b"]])
-    with pytest.raises(ValueError, match="each must be ≥ 1"):
+    with pytest.raises(ValueError, match=r"word2vec\(dim=0\): must be a whole number ≥ 1"):
         word2vec([["a"]], dim=0)
 
 

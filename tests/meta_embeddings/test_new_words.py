@@ -20,7 +20,6 @@ from metalearn_lib.meta_embeddings import (
     hold_out,
     load_chimeras,
 )
-from metalearn_lib.meta_embeddings.chimeras import read_chimeras
 from metalearn_lib.text import WordVectors
 
 TEXTS = [["a", "x", "the", "b"], ["b", "a"]]
@@ -223,15 +222,7 @@ def test_the_attention_model_refuses_other_windows_and_options(toy, reader):
         ContextAttention(ALaCarte(texts, ["w1"], vectors), hidden=0)
 
 
-LINE = "1\ta ___ of hot tea @@ the ___ broke\tcup,cat,tea\t4.5,1,3\n"
-
-
-def test_chimeras_are_read_and_bad_lines_named():
-    (one,) = read_chimeras(LINE)
-    assert one.contexts[0] == ["a", "___", "of", "hot", "tea"]
-    assert one.ratings == [4.5, 1.0, 3.0]
-    with pytest.raises(CorpusError, match="line 2"):
-        read_chimeras(LINE + "1\tno ratings\tcup,cat\t1")
+def test_chimeras_are_published_with_some_numbers_of_contexts_only():
     with pytest.raises(ValueError, match="2, 4, 6 contexts"):
         load_chimeras(3)
 

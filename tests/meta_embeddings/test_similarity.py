@@ -45,7 +45,7 @@ def test_value_and_interval_words_in_any_case(judged):
     assert found.low < found.value < found.high
     assert found.covered == found.total == 200
     assert "unknown" not in str(found)
-    assert found.as_score().mean == found.value
+    assert found.mean == found.value
 
 
 def test_the_interval_covers_what_a_larger_sample_says(judged):
@@ -79,10 +79,8 @@ def test_comparisons_are_paired_and_refuse_other_pairs(judged):
     assert difference.high - difference.low < (a.high - a.low) / 2
     assert bool(a < b) == bool(b > a)
     assert not a > a
-    as_scores = a.as_score().minus(b.as_score())
-    assert as_scores.paired
-    assert as_scores.low == pytest.approx(difference.low, abs=0.01)
-    assert as_scores.high == pytest.approx(difference.high, abs=0.01)
+    with pytest.raises(ValueError, match="different pairs"):
+        a.minus(correlate(vectors, WordPairs("circle", pairs.words1, pairs.words2, pairs.scores[::-1])))
     with pytest.raises(ValueError, match="different pairs"):
         a.minus(correlate(vectors, WordPairs("other", pairs.words1, pairs.words2, pairs.scores)))
 

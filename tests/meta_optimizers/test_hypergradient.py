@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from metalearn_lib.errors import TrainingDiverged
-from metalearn_lib.meta_optimizers.hypergradient import HypergradientAdam, HypergradientSGD
+from metalearn_lib.meta_optimizers.hypergradient import HypergradientSGD
 
 KINDS = {
     "sgd": (lambda p, **kw: HypergradientSGD(p, lr=0.1, **kw), lambda p: torch.optim.SGD(p, lr=0.1)),
@@ -15,7 +15,6 @@ KINDS = {
         lambda p, **kw: HypergradientSGD(p, lr=0.05, momentum=0.9, **kw),
         lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9, nesterov=True),
     ),
-    "adam": (lambda p, **kw: HypergradientAdam(p, lr=0.02, **kw), lambda p: torch.optim.Adam(p, lr=0.02)),
 }
 
 

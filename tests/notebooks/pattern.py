@@ -11,13 +11,26 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-from metalearn_lib.course.exercises.cells import GRADE_ID, Cell, calls, grading, groups, heading, hints, role, source
-from metalearn_lib.course.exercises.copies import CODE_STUB, SOLUTION, StudentError, clear
+from metalearn_lib.course.exercises.cells import (
+    GRADE_ID,
+    HIDDEN,
+    SOLUTION,
+    Cell,
+    StudentError,
+    calls,
+    grading,
+    groups,
+    heading,
+    hints,
+    regions,
+    replace_regions,
+    role,
+    source,
+)  # fmt: skip
+from metalearn_lib.course.exercises.copies import CODE_STUB, clear
 
 LEAST = 3
 PATTERN = "### Exercise N.M · Title · ●●○ difficulty · ●●○ importance · 10 min · 4 points"
-_SOLUTION = re.compile(r"[^\n]*BEGIN SOLUTION[^\n]*\n(.*?)[^\n]*END SOLUTION[^\n]*", re.DOTALL)
-_HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", re.DOTALL)
 _KEYS = {"grade", "grade_id", "locked", "schema_version", "solution", "task"}
 
 Fault = tuple[Cell, str]
@@ -107,24 +120,26 @@ def _faults_of_cells(group: list[Cell]) -> Iterator[Fault]:
 
 
 def _faults_of_answer(cell: Cell) -> Iterator[Fault]:
-    solutions = _SOLUTION.findall(source(cell))
-    if len(solutions) != 1 or not solutions[0].strip():
+    try:
+        solutions = regions(source(cell), SOLUTION)
+    except StudentError as error:
+        yield cell, f"{error}; it needs one solution"
+        return
+    if len(solutions) != 1 or not solutions[0].text.strip():
         yield cell, "needs one solution between ### BEGIN SOLUTION and ### END SOLUTION"
-    elif role(cell) == "answer":
-        try:
-            left = clear(source(cell), SOLUTION, CODE_STUB)
-        except StudentError as error:
-            yield cell, str(error)
-        else:
-            if not _compiles(left):
-                yield cell, "is no valid Python without its solution: keep the signature outside"
+    elif role(cell) == "answer" and not _compiles(clear(source(cell), SOLUTION, CODE_STUB)):
+        yield cell, "is no valid Python without its solution: keep the signature outside"
 
 
 def _faults_of_check(cell: Cell, about: dict[str, str] | None) -> Iterator[Fault]:
     from metalearn_lib.course.exercises import checks as check  # here: it imports torch
 
-    hidden = "".join(_HIDDEN.findall(source(cell)))
-    shown = _HIDDEN.sub("", source(cell))
+    try:
+        hidden = "\n".join(region.text for region in regions(source(cell), HIDDEN))
+        shown = replace_regions(source(cell), HIDDEN, lambda region: None)
+    except StudentError as error:
+        yield cell, f"{error}; it lacks ### BEGIN HIDDEN TESTS or its end"
+        return
     if not [call for call in calls(shown) if not call[2]]:
         yield cell, "calls no self-check: check.NAME(answer), alone on its line"
     if not [call for call in calls(hidden) if call[2]]:
@@ -133,8 +148,8 @@ def _faults_of_check(cell: Cell, about: dict[str, str] | None) -> Iterator[Fault
         known = check.all_checks().get(name)
         if known is None:
             yield cell, f"there is no check.{name}; the checks are in metalearn_lib/course/exercises/checks"
-        elif about is not None and getattr(known, "exercise", "") != about["number"]:
-            yield cell, f"check.{name} belongs to exercise {known.exercise}, not {about['number']}"  # type: ignore[attr-defined]
+        elif about is not None and known.exercise != about["number"]:
+            yield cell, f"check.{name} belongs to exercise {known.exercise}, not {about['number']}"
     if set(cell["metadata"].get("tags", [])) & {"nbval-ignore-output", "nbval-skip"}:
         yield cell, "the line that a check prints is to be compared: remove the nbval tag"
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from metalearn_lib.course.running.notebook import NOT_RUN
 from tests.notebooks import pattern
-from tests.notebooks.stored_notebook import SKIP, StoredNotebook
+from tests.notebooks.stored_notebook import StoredNotebook
 
 SKELETON = (
     "objectives", "setup", "idea", "mathematics", "scratch", "agreement", "experiment", "explore", "mistake",
@@ -157,7 +158,7 @@ def ignored_share(notebook: StoredNotebook) -> Found:
 
 def skip_tags(notebook: StoredNotebook) -> Found:
     for cell in notebook.cells:
-        if len(cell.tags & SKIP) == 1:
+        if len(cell.tags & NOT_RUN) == 1:
             yield (
                 cell.number,
                 "has only one of the tags nbval-skip and skip-execution; some tool would still run it",

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-SKIP = {"nbval-skip", "skip-execution"}  # nbval knows the one, nbconvert and others the other
+from metalearn_lib.course.running.notebook import NOT_RUN
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Cell:
 
     @property
     def runs(self) -> bool:
-        return self.kind == "code" and bool(self.source.strip()) and not self.tags & SKIP
+        return self.kind == "code" and bool(self.source.strip()) and not self.tags & NOT_RUN
 
     def texts(self) -> Iterator[str]:
         """All readable text of the outputs."""

@@ -1,7 +1,7 @@
 """`metalearn book`: the stored, executed chapters as a static site that works without a network.   All chapters
 
-Jupyter Book builds from copies in build/book-source/, in which solutions are folded away. It is stricter than Jupyter
-Book: a failed or unexecuted cell, a warning, a link that leads nowhere, or a script from another host stops it.
+Jupyter Book builds from copies in which solutions are folded away. This is stricter than Jupyter Book:
+a failed or unexecuted cell, a warning, a link that leads nowhere, or a script from another host stops it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 import yaml  # type: ignore[import-untyped,unused-ignore]
 
+from metalearn_lib.course.console import say, stop
 from metalearn_lib.course.running.chapters import Chapter, UsageError, chapters
-from metalearn_lib.course.running.cleaning import WIDGET
+from metalearn_lib.course.running.notebook import NOT_RUN, WIDGET
+from metalearn_lib.course.running.output import output_folder
 from metalearn_lib.course.running.worker import KERNEL_ENVIRONMENT
-from metalearn_lib.files import notebooks_folder, root, write_text
+from metalearn_lib.files import notebooks_folder, write_text
 
-from ..exercises.cells import heading
+from ..exercises.cells import HIDDEN, SOLUTION, StudentError, heading, replace_regions
 from .assets import ICON, STYLE, copy_mathjax, write_index
 from .site import problems_of_site
 
 CONFIG, TOC, INSTRUCTORS = "_config.yml", "_toc.yml", "instructors.md"
 _NEEDED = ("jupyter_book", "jupyter_server_mathjax")
-_NOT_RUN = {"nbval-skip", "skip-execution"}
-_SOLUTION = re.compile(r"([^\n]*)BEGIN SOLUTION[^\n]*\n(.*?)(?:\n)?[^\n]*END SOLUTION[^\n]*", re.DOTALL)
-_HIDDEN = re.compile(r"\n?[^\n]*BEGIN HIDDEN TESTS[^\n]*\n.*?END HIDDEN TESTS[^\n]*", re.DOTALL)
 
 
 class BookError(RuntimeError):
@@ -42,7 +42,7 @@ class BookError(RuntimeError):
 
 
 def book(
-    out: Annotated[Path | None, typer.Option(help="Where the site goes; build/book.")] = None,
+    out: Annotated[str | None, typer.Option(metavar="PATH", help="Where the site goes; build/book.")] = None,
     repository: Annotated[
         str | None, typer.Option(help="Address of the course's repository, for links to it; none by default.")
     ] = None,
@@ -53,12 +53,12 @@ def book(
     """Build the static book from the stored chapters; fails on whatever a reader would stumble over."""
     try:
         settings = launch_settings(repository, branch=branch, binder=binder, colab=colab)
-        target = build((out or root() / "build" / "book").resolve(), settings)
+        target = build(output_folder(out, "build/book"), settings)
     except UsageError as error:
-        _stop(error, 2)
-    except (BookError, OSError) as error:
-        _stop(error, 1)
-    typer.echo(f"book in {target}; read it with: {Path(sys.executable).name} -m http.server --directory {target}")
+        stop(error, 2)
+    except (BookError, StudentError, OSError) as error:
+        stop(error, 1)
+    say(f"book in {target}; read it with: {Path(sys.executable).name} -m http.server --directory {target}")
 
 
 def build(out: Path, settings: Mapping[str, Any] | None = None) -> Path:
@@ -75,20 +75,21 @@ def build(out: Path, settings: Mapping[str, Any] | None = None) -> Path:
         raise BookError(f"the book needs {' and '.join(missing)}; install with: pip install -e '.[dev]'")
     if out.is_dir() and any(out.iterdir()) and not (out / "searchindex.js").exists():
         raise UsageError(f"--out {out}: it holds something that is no book; choose an empty or new folder")
-    source = out.with_name(f"{out.name}-source")
-    made = out.with_name(f"{out.name}-made")
-    shutil.rmtree(made, ignore_errors=True)
-    write_source(source, settings)
-    site = _run_jupyter_book(source, made)
-    copy_mathjax(site / "_static" / "mathjax")
-    write_index(site, yaml.safe_load((source / TOC).read_text(encoding="utf-8"))["root"])
-    problems = problems_of_site(site)
-    if problems:
-        raise BookError("\n".join(problems))
+    with tempfile.TemporaryDirectory(prefix="metalearn-book-") as folder:
+        source, made = (Path(folder).resolve() / name for name in ("source", "made"))
+        write_source(source, settings)
+        site = _run_jupyter_book(source, made)
+        copy_mathjax(site / "_static" / "mathjax")
+        write_index(site, yaml.safe_load((source / TOC).read_text(encoding="utf-8"))["root"])
+        problems = problems_of_site(site)
+        if problems:
+            raise BookError("\n".join(problems))
+        whole = out.with_name(f".{out.name}-whole")
+        shutil.rmtree(whole, ignore_errors=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(site, whole)
     shutil.rmtree(out, ignore_errors=True)
-    site.rename(out)
-    shutil.rmtree(made)
-    return out
+    return whole.rename(out)
 
 
 def launch_settings(
@@ -161,7 +162,7 @@ def problems_of_outputs(chapter: Chapter) -> list[str]:
         if failed:
             what = f"{failed[0].get('ename')}: {failed[0].get('evalue')}"
             found.append(f"{chapter.path.name}, cell {number}: it failed with {what}; mend it, then {mend}")
-        elif cell.get("execution_count") is None and not _NOT_RUN & set(cell["metadata"].get("tags", [])):
+        elif cell.get("execution_count") is None and not NOT_RUN & set(cell["metadata"].get("tags", [])):
             found.append(f"{chapter.path.name}, cell {number}: it has not been run; {mend}")
     if code and not found and not any(cell["outputs"] for _, cell in code):
         found.append(f"{chapter.path.name}: no cell has an output; {mend}")
@@ -192,26 +193,22 @@ def _cell_for_reading(cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
         if metadata.get("alt"):
             options["image"] = {"alt": metadata["alt"]}
         if marks.get("solution"):
-            stub = _SOLUTION.sub(lambda found: f"{_indent(found[1])}...  # your answer", source)
+            stub = replace_regions(source, SOLUTION, lambda region: f"{region.indent}...  # your answer")
             if stub != source:
                 yield {"cell_type": "markdown", "metadata": {}, "source": f"```python\n{stub}\n```"}
             metadata["tags"] = [*metadata.get("tags", []), "hide-input"]
             options.update(code_prompt_show="Show the solution", code_prompt_hide="Hide the solution")
-            source = _SOLUTION.sub(r"\2", source)
-        source = _HIDDEN.sub("", source)
+            source = replace_regions(source, SOLUTION, lambda region: region.text)
+        source = replace_regions(source, HIDDEN, lambda region: None)
     elif cell["cell_type"] == "markdown" and marks.get("solution"):
-        fold = r"<details><summary>Show a model answer</summary>\n\n\2\n\n</details>"
-        source = _SOLUTION.sub(fold, source)
+        fold = "<details><summary>Show a model answer</summary>\n\n{}\n\n</details>"
+        source = replace_regions(source, SOLUTION, lambda region: fold.format(region.text))
     elif cell["cell_type"] == "markdown" and (about := heading(cell)):
         first, _, rest = source.partition("\n")
         title = f"### Exercise {about['number']} · {about['title']}"  # the side contents show the heading
         source = f"{title}\n\n*{first.removeprefix(f'{title} · ')}*\n{rest}"
     cell["source"] = source
     yield cell
-
-
-def _indent(text: str) -> str:
-    return text[: len(text) - len(text.lstrip())]
 
 
 def _problems_of_toc(toc: Any, there: set[str]) -> Iterator[str]:
@@ -233,8 +230,3 @@ def _run_jupyter_book(source: Path, made: Path) -> Path:
     if done.returncode or warned or not (site / "index.html").is_file():
         raise BookError("Jupyter Book is not content:\n" + "\n".join(dict.fromkeys(warned) or [said.strip()[-2000:]]))
     return site
-
-
-def _stop(message: object, code: int) -> NoReturn:
-    typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
-    raise typer.Exit(code)

@@ -14,8 +14,8 @@ from metalearn_lib.files import write_text
 
 from ..exercises.cells import grading, is_answer
 from .course import Assignment, parse_due, read_course, write_course
-from .gradebook import CONFIG, fill_gradebook
-from .release import Cell, check_source, graded, released, stub_of, with_hidden_tests
+from .gradebook import CONFIG, fill_gradebook, hand_out
+from .release import Cell, check_source, graded, stub_of
 
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s:]+)\)")
 _REGION = re.compile(r"BEGIN SOLUTION[^\n]*\n(.*?)\n[^\n]*END SOLUTION", re.DOTALL)
@@ -42,14 +42,15 @@ def assign(chapters: Sequence[Chapter], folder: Path, *, due: Sequence[str] = ()
         entries[name] = Assignment(name, chapter.name, dates.get(name, before.due if before else None))
         if not force:
             _refuse_change(entries[name], folder, notebooks[name])
+    kept = {}
     for name, entry in entries.items():
-        _write(entry, folder, named[name], notebooks[name])
+        kept[entry], release = hand_out(notebooks[name])
+        _write(entry, folder, named[name], notebooks[name], release)
     write_course(folder, course | entries)
     if not (folder / "nbgrader_config.py").exists():
         write_text(CONFIG.format(course=re.sub(r"\W+", "-", folder.resolve().name)), folder / "nbgrader_config.py")
     (folder / "submitted").mkdir(exist_ok=True)
-    prepared = {entry: with_hidden_tests(notebooks[name]) for name, entry in entries.items()}
-    notes = fill_gradebook(folder, prepared)
+    notes = fill_gradebook(folder, kept)
     return [_summary(entry, notebooks[name]["cells"]) for name, entry in entries.items()] + notes
 
 
@@ -79,9 +80,11 @@ def _refuse_change(entry: Assignment, folder: Path, notebook: dict[str, Any]) ->
         )
 
 
-def _write(entry: Assignment, folder: Path, chapter: Chapter, notebook: dict[str, Any]) -> None:
+def _write(
+    entry: Assignment, folder: Path, chapter: Chapter, notebook: dict[str, Any], release: dict[str, Any]
+) -> None:
     write_text(_text(notebook), entry.source(folder))
-    write_text(_text(released(notebook)), entry.release(folder))
+    write_text(_text(release), entry.release(folder))
     write_text(rubric(entry, notebook["cells"]), folder / "rubric" / f"{entry.name}.md")
     for cell in notebook["cells"]:
         for target in _IMAGE.findall(cell["source"]) if cell["cell_type"] == "markdown" else ():

@@ -84,7 +84,7 @@ def grade(
                 errors.print(f"error: {name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
                 failed = True
                 continue
-            table = write_results(assignment, folder, parts, grades)
+            table = write_results(assignment, folder, parts, grades, tell=_say)
             lost = sum(not one.readable for one in grades)
             unread = f", {lost} not readable (see the notes)" if lost else ""
             _say(f"{name}: {len(grades)} submissions in {time.monotonic() - started:.0f} s{unread}; grades in {table}")

@@ -34,6 +34,9 @@ class Assignment:
     def release(self, folder: Path) -> Path:
         return folder / "release" / self.name / f"{self.notebook}.ipynb"
 
+    def by_hand(self, folder: Path) -> Path:
+        return folder / "by_hand" / f"{self.name}.csv"
+
     def submissions(self, folder: Path) -> list[Path]:
         """The folders that hold something of this assignment, one for each student, in order."""
         found = (folder / "submitted").glob(f"*/{self.name}")

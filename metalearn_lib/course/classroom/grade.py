@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
 from ..exercises.cells import is_answer, is_check
+from .by_hand import ByHand
 from .course import Assignment, hours_late
-from .needed import needed_cells, runs
-from .release import Graded, graded, stub_of
+from .needed import cells_to_run, names_of, runs
+from .release import Cell, Graded, graded, stub_of
 from .submission import Restored, Unreadable, find_file, read_cells, restore, unchanged
 from .workers import ChapterFails, Limits, Outcome, Sandbox
 
 Tell = Callable[[str], None]
+_NOT_DEFINED = re.compile(r"name '(\w+)' is not defined")
 
 
 @dataclass
@@ -43,103 +47,124 @@ def grade(
 ) -> tuple[list[Graded], list[Grade]]:
     """Grade all submissions of an assignment: what earns points, and what each student got, in order of names.
 
-    The chapter's own answers are graded first. If they do not get every point by running only the cells they need,
-    all cells are run (as with ``full``); if not even then, nothing is graded.
+    The chapter's own answers are graded first. If they do not get every point by running only the tagged cells, all
+    cells are run (as with ``full``); if not even then, nothing is graded. All cells are run, too, for a submission that
+    uses a name of a cell without the tag.
 
     Raises:
         Unreadable: the source in the folder cannot be read.
         ChapterFails: a cell of the chapter itself fails here, or its own answers do not pass its checks.
+        UsageError: points that a person entered cannot be read.
     """  # fmt: skip
-    limits = limits or Limits()
     source = read_cells(assignment.source(folder))
     parts = graded(source)
-    grades, work = [], list[tuple[Grade, Restored]]()
+    ByHand(assignment.by_hand(folder)).entered(parts)  # what is wrong there is said before the work, not after it
+    grades, work = [], dict[str, Restored]()
     for place in assignment.submissions(folder):
         one = Grade(place.parent.name, {part.grade_id: 0.0 for part in parts}, hours_late=hours_late(assignment, place))
         grades.append(one)
         try:
             path, notes = find_file(place, assignment.notebook)
-            restored = restore(source, read_cells(path))
+            work[one.student] = restore(source, read_cells(path))
         except (Unreadable, OSError) as error:
             one.notes, one.readable = [str(error)], False
             continue
-        one.notes = notes + restored.notes
-        work.append((one, restored))
-    if not work:
-        return parts, grades
-    for everything in (True,) if full else (False, True):
-        failing = _grade_all(source, work, limits, max(1, min(jobs, len(work))), everything, tell)
-        if not failing:
-            break
-        tell("the chapter's own answers do not pass with the needed cells alone: running all cells")
-    else:
-        raise ChapterFails("the chapter's own answers do not pass its checks here: " + "; ".join(failing))
-    for one, restored in work:
-        _by_hand(one, source, restored)
+        one.notes = notes + work[one.student].notes
+    run = partial(_run, source, limits=limits or Limits(), jobs=jobs, tell=tell)
+    outcomes = _outcomes(run, work, full, tell) if work else {}
+    for one in grades:
+        if one.student in outcomes:
+            _enter(one, parts, outcomes[one.student])
+            _by_hand(one, source, work[one.student])
     return parts, grades
 
 
-def _grade_all(
-    source: Sequence[dict[str, object]],
-    work: Sequence[tuple[Grade, Restored]],
+def _outcomes(
+    run: Callable[..., dict[str, Outcome]], work: Mapping[str, Restored], full: bool, tell: Tell
+) -> dict[str, Outcome]:
+    """What came of the submissions with the needed cells; with all cells where those are not enough."""
+    if full:
+        return run(work, everything=True)
+    try:
+        outcomes = run(work, everything=False)
+    except ChapterFails:
+        tell("the chapter's own answers do not pass with the needed cells alone: running all cells")
+        return run(work, everything=True)
+    lacking = {}
+    for student, outcome in outcomes.items():
+        missing = _missing(outcome, work[student])
+        if missing and any(outcome.checks.values()):
+            lacking[student] = work[student]
+        else:  # a line that tries something on the chapter's data, below an answer that passes
+            outcome.notes = [note for note in outcome.notes if not missing & set(_NOT_DEFINED.findall(note))]
+    if lacking:
+        tell(f"what {', '.join(lacking)} wrote uses other cells, too: running all cells")
+        try:
+            again = run(lacking, everything=True)
+        except ChapterFails as error:
+            for student in lacking:
+                outcomes[student].notes.append(f"it uses other cells of the chapter, which cannot be run here: {error}")
+        else:
+            for student, outcome in again.items():  # what all those cells take from its time costs no points
+                outcome.checks |= {name: None for name, said in outcomes[student].checks.items() if not said}
+            outcomes |= again
+    return outcomes
+
+
+def _missing(outcome: Outcome, restored: Restored) -> set[str]:
+    """The names that were not defined because the cells which make them were not run."""
+    said = " ".join([*outcome.notes, *filter(None, outcome.checks.values())])
+    missing = set(_NOT_DEFINED.findall(said))
+    if missing:
+        left = [restored.cells[i] for i in set(range(len(restored.cells))) - set(cells_to_run(restored))]
+        missing &= set[str]().union(*(names_of(cell["source"]).makes for cell in left if runs(cell)))
+    return missing
+
+
+def _run(
+    source: Sequence[Cell],
+    work: Mapping[str, Restored],
+    *,
+    everything: bool,
     limits: Limits,
     jobs: int,
-    everything: bool,
     tell: Tell,
-) -> list[str]:
-    """Grade the source, then every submission; what of the source fails (then nothing else was graded)."""  # fmt: skip
-    own = unchanged(source)
+) -> dict[str, Outcome]:
+    """Run the chapter's own answers, then every submission.
+
+    Raises:
+        ChapterFails: a cell of the chapter fails, or its own answers do not pass; then nothing else was run.
+    """  # fmt: skip
+    own, points = unchanged(source), {part.grade_id: part.points for part in graded(source)}
     first = next(index for index, cell in enumerate(source) if is_answer(cell) or is_check(cell))
-    plans = [_plan(restored, first, everything) for restored in (own, *(restored for _, restored in work))]
-    prefix = sorted(set().union(*(before for before, _ in plans)))
-    with ThreadPoolExecutor(jobs) as pool, contextlib.ExitStack() as stack:
-        boxes = [stack.enter_context(Sandbox(source, prefix)) for _ in range(jobs)]
+    plans = {student: cells_to_run(restored, everything=everything) for student, restored in work.items()}
+    own_plan = cells_to_run(own, everything=everything)
+    prefix = [index for index in own_plan if index < first]  # run once for all
+    with ThreadPoolExecutor(max(1, min(jobs, len(work)))) as pool, contextlib.ExitStack() as stack:
+        boxes = [stack.enter_context(Sandbox(source, prefix)) for _ in range(max(1, min(jobs, len(work))))]
         tell(f"running {len(prefix)} cells of the chapter")
-        try:
-            list(pool.map(Sandbox.start, boxes))
-        except ChapterFails as error:
-            if everything:
-                raise
-            return [str(error)]
-        outcome = boxes[0].grade(own, plans[0][1], limits)
-        failing = [f"{name}: {said}" for name, said in outcome.checks.items() if said]
-        if failing:
-            return failing
+        list(pool.map(Sandbox.start, boxes))
+        outcome = boxes[0].grade(own, own_plan[len(prefix) :], limits)
+        if failing := [f"{name}: {said}" for name, said in outcome.checks.items() if said]:
+            raise ChapterFails("the chapter's own answers do not pass its checks here: " + "; ".join(failing))
         free: SimpleQueue[Sandbox] = SimpleQueue()
         for box in boxes:
             free.put(box)
 
-        def one(job: tuple[tuple[Grade, Restored], tuple[set[int], list[int]]]) -> None:
-            (given, restored), (_, plan) = job
-            box = free.get()
+        def one(student: str) -> Outcome:
+            restored, box = work[student], free.get()
             try:
-                _enter(given, source, box.grade(restored, plan, limits))
+                done = box.grade(restored, [i for i in plans[student] if restored.origin[i] not in prefix], limits)
             finally:
                 free.put(box)
-            tell(f"{given.student}: {sum(points or 0 for points in given.points.values()):g} points")
+            tell(f"{student}: {sum(points[name] for name, said in done.checks.items() if not said):g} points")
+            return done
 
-        list(pool.map(one, zip(work, plans[1:], strict=True)))
-    return []
-
-
-def _plan(restored: Restored, first: int, everything: bool) -> tuple[set[int], list[int]]:
-    """The cells of the source to run once for all, and those to run for this submission."""
-    cells = restored.cells
-    last = max(index for index, cell in enumerate(cells) if is_answer(cell) or is_check(cell))
-    chosen = [i for i in range(last + 1) if runs(cells[i])] if everything else needed_cells(cells)
-    shared: set[int] = set()
-    own: list[int] = []
-    for index in chosen:
-        origin = restored.origin[index]
-        if origin is not None and origin < first:
-            shared.add(origin)
-        else:
-            own.append(index)
-    return shared, own
+        return dict(zip(work, pool.map(one, work), strict=True))
 
 
-def _enter(given: Grade, source: Sequence[dict[str, object]], outcome: Outcome) -> None:
-    for part in graded(source):
+def _enter(given: Grade, parts: Sequence[Graded], outcome: Outcome) -> None:
+    for part in parts:
         said = outcome.checks.get(part.grade_id)
         if not part.by_hand:
             given.points[part.grade_id] = 0.0 if said else part.points
@@ -148,7 +173,7 @@ def _enter(given: Grade, source: Sequence[dict[str, object]], outcome: Outcome) 
     given.notes += outcome.notes
 
 
-def _by_hand(given: Grade, source: Sequence[dict[str, object]], restored: Restored) -> None:
+def _by_hand(given: Grade, source: Sequence[Cell], restored: Restored) -> None:
     """Leave answers in words to a person, except those that are not there."""
     parts = graded(source)
     for part in parts:

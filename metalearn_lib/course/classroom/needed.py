@@ -1,212 +1,92 @@
-"""Which cells of a chapter the checks of its exercises need: the rest, experiments and figures, is not run to grade.
+"""Which cells grading runs: of a chapter those with the tag, of a submission also what its answers lead to.
 
-A chapter takes a minute or more; the exercises of most need its imports, its data and a function or two. The names a
-cell uses lead to the cells that make or change them, and from there on. What cannot be seen in the text of a
-cell (a function that changes what it is given, through another name) is not found: `grade` therefore first grades the
-chapter's own answers, and runs every cell where these do not get all points.
+A chapter takes a minute or more; its exercises need its imports and a function or two. Those few cells carry the tag
+`needed-to-grade`; a test runs the chapter's own answers with nothing else. What only one student's answer needs of the
+other cells shows in a NameError, and `grade` then runs all cells for that student.
 """
 
 from __future__ import annotations
 
 import ast
-import builtins
 import re
 import symtable
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from ..exercises.cells import is_answer, is_check
 from .release import Cell
+from .submission import Restored
 
-ALWAYS = "needed-to-grade"  # a tag for a cell that must run although nothing names it
+TAG = "needed-to-grade"
 _SKIPPED = {"nbval-skip", "skip-execution"}
-_HARMLESS = {"check", "claim", "display", "guards", "plots", "print", "quiz", "widgets"}  # they change no argument
+_SHOWS = {"check", "claim", "display", "plots", "plt", "print"}  # a call that shows something changes nothing
 
 
-@dataclass
-class Names:
-    """What a cell does with names."""
+class Names(NamedTuple):
+    """The names that a cell makes, those whose objects it may change, and those of other cells that it uses."""
 
-    uses: set[str] = field(default_factory=set)  # when it runs
-    later: set[str] = field(default_factory=set)  # when a function that it defines is called
-    binds: set[str] = field(default_factory=set)  # for certain
-    perhaps: set[str] = field(default_factory=set)  # binds, for certain or not
-    changes: set[str] = field(default_factory=set)  # what was there before
-    imports: set[str] = field(default_factory=set)
-    opaque: bool = False  # magics, import *: what it does cannot be seen
+    makes: set[str]
+    changes: set[str]
+    uses: set[str]
+    readable: bool = True  # no magics, no `import *`, no syntax error
 
 
 def runs(cell: Cell) -> bool:
     """Whether a cell is executed at all when nobody watches."""
-    return (
-        cell["cell_type"] == "code"
-        and bool(cell["source"].strip())
-        and not set(cell["metadata"].get("tags", [])) & _SKIPPED
-    )
+    tags = set(cell["metadata"].get("tags", []))
+    return cell["cell_type"] == "code" and bool(cell["source"].strip()) and not tags & _SKIPPED
 
 
-def needed_cells(cells: Sequence[Cell]) -> list[int]:
-    """The indices of the code cells that grading needs, in order: answers, checks, and all they depend on."""
-    facts = {index: names_of(cell["source"]) for index, cell in enumerate(cells) if runs(cell)}
-    modules = set(dir(builtins)).union(*(names.imports for names in facts.values()))  # nothing changes these
-    targets = {index for index in facts if is_answer(cells[index]) or is_check(cells[index])}
-    end = max(targets, default=0)
-    needed: set[int] = set()
-    todo = sorted(targets | {i for i in facts if i < end and (facts[i].opaque or _always(cells[i]))})
-    while todo:
-        index = todo.pop()
-        if index in needed:
-            continue
-        needed.add(index)
-        names = facts[index]
-        for name in names.uses:
-            todo += _makers(name, range(index - 1, -1, -1), index, facts, modules)
-        for name in names.later:
-            todo += _makers(name, range(end - 1, -1, -1), index, facts, modules)
-    return sorted(needed)
-
-
-def _always(cell: Cell) -> bool:
-    return ALWAYS in cell["metadata"].get("tags", [])
-
-
-def _makers(name: str, order: Iterable[int], user: int, facts: dict[int, Names], modules: set[str]) -> Iterator[int]:
-    """Backwards, the cells that change or make a name, up to the one before ``user`` that surely makes it."""
-    for index in order:
-        names = facts.get(index)
-        if names is None:
-            continue
-        if name in names.perhaps or (name in names.changes and name not in modules):
-            yield index
-        if name in names.binds and index < user:
-            return
+def cells_to_run(restored: Restored, *, everything: bool = False) -> list[int]:
+    """The cells of a submission to run, in order: answers, checks, tagged cells, and own cells that these need."""
+    cells = {index: cell for index, cell in enumerate(restored.cells) if runs(cell)}
+    graded = {index for index, cell in cells.items() if is_answer(cell) or is_check(cell)}
+    own = {index for index in cells if restored.origin[index] is None}
+    chosen = set(cells)
+    if not everything:
+        chosen = graded | {index for index, cell in cells.items() if TAG in cell["metadata"].get("tags", [])}
+        names = {index: names_of(cells[index]["source"]) for index in chosen | own}
+        theirs = set[str]().union(*(names[index].makes for index in own))
+        more = chosen
+        while more:
+            uses = set[str]().union(*(names[index].uses for index in chosen))
+            serves = {i for i in own if not names[i].readable or (names[i].makes | names[i].changes & theirs) & uses}
+            more = serves - chosen
+            chosen = chosen | more
+    return sorted(index for index in chosen if index <= max(graded, default=-1))
 
 
 def names_of(source: str) -> Names:
-    """What a cell does with names, as far as its text shows."""
-    names = Names()
+    """What a cell does with names, as far as its text shows; the own names of its functions do not count."""
     plain = re.sub(r"(?m)^\s*[%!].*$", "pass", source)
-    names.opaque = plain != source
     try:
-        _walk(ast.parse(plain).body, names, certain=True)
+        tree, table = ast.parse(plain), symtable.symtable(plain, "cell", "exec")
+        nodes = list(ast.walk(tree))
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # whatever somebody wrote
-        names.opaque = True
-    return names
-
-
-def _walk(body: Sequence[ast.stmt], names: Names, *, certain: bool) -> None:
-    for statement in body:
-        inner: list[tuple[ast.AST | None, Sequence[ast.stmt]]] = []  # what is evaluated first, then the block
-        if isinstance(statement, ast.For | ast.AsyncFor):
-            target = ast.Assign([statement.target], statement.iter)
-            inner = [(target, statement.body), (None, statement.orelse)]
-            names.changes |= _roots(statement.iter) if _changes(statement.body, _stored(statement.target)) else set()
-        elif isinstance(statement, ast.While | ast.If):
-            inner = [(ast.Expr(statement.test), statement.body), (None, statement.orelse)]
-        elif isinstance(statement, ast.Try):
-            inner = [(None, statement.body), (None, statement.orelse), (None, statement.finalbody)]
-            inner += [(ast.Expr(h.type) if h.type else None, h.body) for h in statement.handlers]
-        elif isinstance(statement, ast.With | ast.AsyncWith):
-            for item in statement.items:
-                value = item.context_expr
-                _simple(
-                    ast.Assign([item.optional_vars], value) if item.optional_vars else ast.Expr(value), names, certain
-                )
-            _walk(statement.body, names, certain=certain)
-            continue
-        else:
-            _simple(statement, names, certain)
-            continue
-        for head, block in inner:
-            if head is not None:
-                _simple(head, names, certain=False)
-            _walk(block, names, certain=False)
-
-
-def _simple(statement: ast.AST, names: Names, certain: bool) -> None:
-    """A statement without a block of its own, or a definition."""
-    table = symtable.symtable(ast.unparse(ast.fix_missing_locations(statement)), "cell", "exec")
-    at_once = {s.get_name() for s in table.get_symbols() if s.is_referenced()}
-    made = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported() or s.is_namespace()}
-    inside, made_inside = set(), set()
-    for child in table.get_children():
-        used, bound = _globals(child)
-        inside |= used
-        made_inside |= bound
-    defines = isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
-    # a lambda or a comprehension may be evaluated at once or later: both
-    names.uses |= (at_once if defines else at_once | inside) - names.binds
-    names.later |= inside
-    changed = _changed(statement)
-    names.perhaps |= made | made_inside
-    names.changes |= changed
-    if isinstance(statement, ast.AugAssign):
-        names.uses |= changed - names.binds
-    if certain:
-        names.binds |= made
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        names.imports |= made
-        names.opaque |= any(alias.name == "*" for alias in statement.names)
-
-
-def _globals(table: symtable.SymbolTable) -> tuple[set[str], set[str]]:
-    """The global names that a function, class or comprehension reads, and those that it sets."""
-    used = {s.get_name() for s in table.get_symbols() if s.is_global() and s.is_referenced()}
-    made = {s.get_name() for s in table.get_symbols() if s.is_declared_global() and s.is_assigned()}
-    for child in table.get_children():
-        more_used, more_made = _globals(child)
-        used |= more_used
-        made |= more_made
-    return used, made
-
-
-def _changed(statement: ast.AST) -> set[str]:
-    """Names whose objects the statement changes: ``x.a = …``, ``x[0] += …``, ``x.fit()`` and ``train(x)`` alone."""
-    targets: list[ast.expr] = []
-    if isinstance(statement, ast.Assign | ast.Delete):
-        targets = list(statement.targets)
-    elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
-        targets = [statement.target]
-    found = {root for target in targets for part in _parts(target) if (root := _root(part))}
-    found |= _stored(statement) if isinstance(statement, ast.AugAssign) else set()
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        call = statement.value
-        root = _root(call.func) or (call.func.id if isinstance(call.func, ast.Name) else None)
-        if root not in _HARMLESS:
-            found |= {root} if root and isinstance(call.func, ast.Attribute) else set()
-            found |= {name for given in [*call.args, *(k.value for k in call.keywords)] for name in _roots(given)}
+        return Names(set(), set(), set(), readable=False)
+    star = any(isinstance(node, ast.alias) and node.name == "*" for node in nodes)
+    found = Names(set(), set(), set(), readable=plain == source and not star)
+    for symbol in _global(table):
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
+            found.makes.add(symbol.get_name())
+        if symbol.is_referenced():
+            found.uses.add(symbol.get_name())
+    found.uses.difference_update(found.makes)
+    for node in nodes:
+        if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):  # x.a[0] = …
+            found.changes.update(_inside(node))
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):  # train(x), x.append(…)
+            called = {n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+            found.changes.update(set() if _inside(node) & _SHOWS else _inside(node) - called)
     return found
 
 
-def _changes(body: Sequence[ast.stmt], targets: set[str]) -> bool:
-    """Whether a loop changes what it runs over, through its own variable."""
-    return any(_changed(node) & targets for statement in body for node in ast.walk(statement))
+def _global(table: symtable.SymbolTable) -> Iterator[symtable.Symbol]:
+    """The names of the notebook that a cell, or a function in it, handles."""
+    yield from (symbol for symbol in table.get_symbols() if table.get_type() == "module" or symbol.is_global())
+    for child in table.get_children():
+        yield from _global(child)
 
 
-def _parts(target: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(target, ast.Tuple | ast.List):
-        for element in target.elts:
-            yield from _parts(element)
-    else:
-        yield target
-
-
-def _root(node: ast.AST) -> str | None:
-    """``x`` of ``x.a[0].b``; None for a bare name."""
-    if not isinstance(node, ast.Attribute | ast.Subscript):
-        return None
-    while isinstance(node, ast.Attribute | ast.Subscript):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None
-
-
-def _roots(node: ast.AST) -> set[str]:
-    """The names that are read, but for those that are only called."""
-    called = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
-    return {
-        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and id(n) not in called
-    }
-
-
-def _stored(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+def _inside(node: ast.AST) -> set[str]:
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}

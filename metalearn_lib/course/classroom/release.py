@@ -1,9 +1,7 @@
-"""What is handed out of a chapter: the cells that earn points, and the versions without answers."""
+"""What a chapter has for a class: the cells that earn points, and whether it can be handed out at all."""
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from typing import Any
 
 from metalearn_lib.course.running.chapters import UsageError
 
-from ..exercises.cells import GRADE_ID, grading, is_answer, is_check, is_locked
+from ..exercises.cells import GRADE_ID, grading, is_answer
 from ..exercises.copies import StudentError, student_copy
 
 Cell = dict[str, Any]
@@ -80,55 +78,3 @@ def stub_of(cell: Cell) -> str:
     """What the learner finds in this cell."""
     (stub,) = student_copy({"cells": [cell]})["cells"]
     return "".join(stub["source"])
-
-
-def released(notebook: dict[str, Any]) -> dict[str, Any]:
-    """The notebook as students get it: no answers, no hidden tests, no outputs, locked and with nbgrader's checksums.
-
-    ``notebook`` is the stored JSON with joined sources; it is not changed. The result is what
-    ``nbgrader generate_assignment`` makes of the same file.
-    """
-    handed = with_hidden_tests(notebook)
-    for cell in handed["cells"]:
-        if is_check(cell):
-            cell["source"] = stub_of(cell)  # an answer has been cleared already
-        if _counts(cell):
-            cell["metadata"]["nbgrader"]["checksum"] = checksum(cell)
-    return handed
-
-
-def with_hidden_tests(notebook: dict[str, Any]) -> dict[str, Any]:
-    """The notebook as nbgrader's gradebook keeps it: like the released one, but with the hidden tests."""
-    handed = copy.deepcopy(notebook)
-    handed["metadata"].pop("celltoolbar", None)
-    for cell in handed["cells"]:
-        if is_answer(cell):
-            cell["source"] = stub_of(cell)
-        if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-        if not _counts(cell):
-            continue
-        cell["metadata"]["deletable"] = False
-        if not is_answer(cell):
-            cell["metadata"]["editable"] = False
-        about = cell["metadata"]["nbgrader"]
-        about |= {"schema_version": 3, "task": False, "cell_type": cell["cell_type"]}
-        about["checksum"] = checksum(cell)
-    return handed
-
-
-def _counts(cell: Cell) -> bool:
-    return is_answer(cell) or is_locked(cell)
-
-
-def checksum(cell: Cell) -> str:
-    """nbgrader's checksum of a cell: its source, its kind and its points."""
-    about = grading(cell)
-    graded_cell = bool(about.get("grade"))
-    parts = [cell["source"], cell["cell_type"], graded_cell, is_answer(cell), is_locked(cell), about["grade_id"]]
-    if graded_cell:
-        parts.append(float(about["points"]))
-    found = hashlib.md5(usedforsecurity=False)
-    for part in parts:
-        found.update(str(part).encode())
-    return found.hexdigest()

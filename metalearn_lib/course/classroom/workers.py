@@ -23,17 +23,9 @@ from .release import Cell
 from .submission import Restored
 
 # what a submission may see of the environment: no tokens, no passwords
-_PASSED_ON = (
-    "PATH",
-    "HOME",
-    "LANG",
-    "LC_ALL",
-    "TMPDIR",
-    "VIRTUAL_ENV",
-    "PYTHONPATH",
-    "LD_LIBRARY_PATH",
-    "MPLCONFIGDIR",
-)
+_PASSED_ON = {
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "LD_LIBRARY_PATH", "MPLCONFIGDIR",
+}  # fmt: skip
 
 
 class ChapterFails(RuntimeError):
@@ -62,7 +54,7 @@ class Sandbox:
 
     def __init__(self, cells: Sequence[Cell], prefix: Sequence[int]) -> None:
         self.prefix = [{"index": index, "source": cells[index]["source"]} for index in prefix]
-        self.answered = set[str]().union(*(names_of(cell["source"]).perhaps for cell in cells if is_answer(cell)))
+        self.answered = set[str]().union(*(names_of(cell["source"]).makes for cell in cells if is_answer(cell)))
         self.process: subprocess.Popen[bytes] | None = None
         self.errors: Any = None
         self.closed = False

@@ -7,12 +7,13 @@ copies for learners, the record of progress and the class kit all read exercises
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 Cell = Mapping[str, Any]
 
+SOLUTION, HIDDEN = "SOLUTION", "HIDDEN TESTS"  # the marks: `### BEGIN SOLUTION` … `### END SOLUTION`
 GRADE_ID = re.compile(r"[A-Za-z0-9_-]+")  # what nbgrader takes
 _HEADING = re.compile(
     r"### Exercise (?P<number>\d+\.\d+) · (?P<title>[^·]+) · (?P<difficulty>●{1,3}○{0,2}) difficulty · "
@@ -27,6 +28,20 @@ _ROLES = {  # kind, grade, solution, locked → what the cell is
     ("code", True, False, True): "check",
     ("markdown", True, True, False): "open answer",
 }
+
+
+class StudentError(ValueError):
+    """A chapter's exercise cells are marked in a way from which no safe copy can be made."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """What stands between two marks: lines ``first`` to ``last`` (both marks included, from 0), and their indent."""
+
+    first: int
+    last: int
+    indent: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -139,11 +154,43 @@ def calls(cell: Cell | str) -> list[tuple[str, str, str]]:
     return _CALL.findall(cell if isinstance(cell, str) else source(cell))
 
 
+def regions(source: str, mark: str) -> list[Region]:
+    """The regions of a cell's source between `BEGIN mark` and `END mark`, in order.
+
+    Raises:
+        StudentError: a mark without its partner, or inside another.
+    """
+    lines, found, first = source.split("\n"), [], -1
+    for number, line in enumerate(lines):
+        if f"BEGIN {mark}" in line:
+            if first >= 0:
+                raise StudentError(f"BEGIN {mark} stands inside another; close the first with END {mark}")
+            first = number
+        elif f"END {mark}" in line:
+            if first < 0:
+                raise StudentError(f"END {mark} without BEGIN {mark} before it")
+            indent = lines[first][: len(lines[first]) - len(lines[first].lstrip())]
+            found.append(Region(first, number, indent, "\n".join(lines[first + 1 : number])))
+            first = -1
+    if first >= 0:
+        raise StudentError(f"BEGIN {mark} without END {mark} after it")
+    return found
+
+
+def replace_regions(source: str, mark: str, instead: Callable[[Region], str | None]) -> str:
+    """The source with ``instead(region)`` in the place of each region; None takes its lines out."""
+    lines = source.split("\n")
+    for region in reversed(regions(source, mark)):
+        new = instead(region)
+        lines[region.first : region.last + 1] = [] if new is None else [new]
+    return "\n".join(lines)
+
+
 def _solution(cell: Cell) -> str:
     """A code cell without its marks (the signature stays); of a text cell what stands between them."""
-    lines = source(cell).split("\n")
-    starts = [index for index, line in enumerate(lines) if "BEGIN SOLUTION" in line]
-    if cell["cell_type"] == "markdown" and starts:
-        ends = [index for index, line in enumerate(lines) if "END SOLUTION" in line]
-        lines = lines[starts[0] + 1 : ends[0] if ends else None]
-    return "\n".join(line for line in lines if "BEGIN SOLUTION" not in line and "END SOLUTION" not in line).strip()
+    try:
+        if cell["cell_type"] == "markdown" and (found := regions(source(cell), SOLUTION)):
+            return found[0].text.strip()
+        return replace_regions(source(cell), SOLUTION, lambda region: region.text).strip()
+    except StudentError:  # said where copies are made; here it is no solution to be shown
+        return ""

@@ -11,15 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .cells import exercises, grading, source
+from .cells import HIDDEN, SOLUTION, StudentError, exercises, grading, replace_regions, source
 
 CODE_STUB = ("# YOUR CODE HERE", "raise NotImplementedError()")
 TEXT_STUB = ("YOUR ANSWER HERE",)
-SOLUTION, HIDDEN = "SOLUTION", "HIDDEN TESTS"
-
-
-class StudentError(ValueError):
-    """A chapter's exercise cells are marked in a way from which no safe copy can be made."""
 
 
 def student_copy(notebook: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,24 +77,10 @@ def clear(source: str, what: str, stub: Sequence[str], *, allowed: bool = True) 
     Raises:
         StudentError: a mark without its partner or inside another, or a region where none is `allowed`.
     """
-    kept: list[str] = []
-    inside = cleared = False
-    for line in source.split("\n"):
-        if f"BEGIN {what}" in line:
-            if inside:
-                raise StudentError(f"BEGIN {what} stands inside another; close the first with END {what}")
-            inside = cleared = True
-            indent = line[: len(line) - len(line.lstrip())]
-            kept.extend(indent + text for text in stub)
-        elif f"END {what}" in line:
-            if not inside:
-                raise StudentError(f"END {what} without BEGIN {what} before it")
-            inside = False
-        elif not inside:
-            kept.append(line)
-    if inside:
-        raise StudentError(f"BEGIN {what} without END {what} after it")
-    if cleared and not allowed:
+    cleared = replace_regions(
+        source, what, lambda region: "\n".join(region.indent + text for text in stub) if stub else None
+    )
+    if cleared != source and not allowed:
         kind = "a solution cell" if what == SOLUTION else "a check that is graded"
         raise StudentError(f"BEGIN {what} in a cell that nbgrader's metadata do not call {kind}; a copy would keep it")
-    return "\n".join(kept)
+    return cleared

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from metalearn_lib.files import notebooks_folder, root
+from metalearn_lib.files import notebooks_folder
 
 OPTIONS = ("profile", "device", "seed")  # the parameters that every chapter has
 
@@ -52,11 +51,16 @@ class Chapter:
                         found[statement.targets[0].id] = ast.literal_eval(statement.value)
         return found
 
-    def fingerprint(self, parameters: Mapping[str, Any]) -> str:
-        """One hash of all that a result depends on: cells, parameters, library, data and packages."""
-        cells = [(cell["cell_type"], cell["source"], cell["metadata"]) for cell in self.cells]
-        parts = [cells, sorted(parameters.items()), library_hash(), sorted(versions().items())]
-        return hashlib.sha256(json.dumps(parts, default=str, sort_keys=True).encode()).hexdigest()
+    @property
+    def number(self) -> str:
+        """Its number, two digits; empty for a page such as the glossary."""
+        found = re.match(r"\d\d(?=_)", self.name)
+        return found[0] if found else ""
+
+    @property
+    def quiz(self) -> Path:
+        """Where its questions stand; a page without a number has none."""
+        return self.path.parent / "quizzes" / f"{self.number}.json"
 
 
 def chapters() -> list[Chapter]:
@@ -105,8 +109,8 @@ def parse_parameters(pairs: Iterable[str]) -> dict[str, Any]:
             raise UsageError(f"--param {pair!r}: write it as name=value")
         try:
             parameters[name] = ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(text, text))
-        except (ValueError, SyntaxError):
-            parameters[name] = text
+        except (ValueError, SyntaxError):  # a text; a file's name is meant from here, not from where kernels run
+            parameters[name] = str(Path(text).absolute()) if text and Path(text).is_file() else text
     return parameters
 
 
@@ -136,18 +140,6 @@ def choose_parameters(picked: Sequence[Chapter], given: Mapping[str, Any], *, na
 
 def _same(a: Any, b: Any) -> bool:
     return type(a) is type(b) and bool(a == b)
-
-
-@cache
-def library_hash() -> str:
-    """One hash of the library's source and of the data files that lie in the checkout (not the cache)."""
-    digest = hashlib.sha256()
-    library, data = root() / "metalearn_lib", root() / "data"
-    files = [path for path in library.rglob("*") if path.suffix in (".py", ".toml")]
-    files += [path for path in data.rglob("*") if path.is_file() and "cache" not in path.relative_to(data).parts]
-    for path in sorted(files):
-        digest.update(f"{path.relative_to(root()).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 @cache

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from metalearn_lib.files import root, write_text
+from metalearn_lib.files import root
 
-WIDGET = "application/vnd.jupyter.widget-view+json"
+from .notebook import WIDGET
+
 _NOTEBOOK_KEYS = ("widgets", "papermill")
 _CELL_KEYS = ("papermill", "execution", "ExecuteTime", "collapsed", "scrolled")
 _ERROR_MARKER = "papermill-error-cell-tag"
@@ -38,13 +39,13 @@ def clean(notebook: Any, *, keep_injected: bool = True) -> Any:
 
 def _clean_output(output: Any) -> Any:
     if output.output_type == "stream":
-        output.text = _clean_text(_last_state(output.text))
+        output.text = clean_text(_last_state(output.text))
     elif output.output_type == "error":
-        output.evalue = _clean_text(output.evalue)
-        output.traceback = [_clean_text(line) for line in output.traceback]
+        output.evalue = clean_text(output.evalue)
+        output.traceback = [clean_text(line) for line in output.traceback]
     for kind, value in output.get("data", {}).items():
         if kind.startswith("text/") and isinstance(value, str):
-            output.data[kind] = _clean_text(value)
+            output.data[kind] = clean_text(value)
     return output
 
 
@@ -53,15 +54,9 @@ def _last_state(text: str) -> str:
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
 
 
-def _clean_text(text: str) -> str:
+def clean_text(text: str) -> str:
+    """A text without the folders of this machine and the addresses of objects."""
     for folder, name in ((f"{root()}{os.sep}", ""), (str(root()), "."), (str(Path.home()), "~")):
         if len(folder) > 1:  # a home folder "/" names no one
             text = text.replace(folder, name)
     return re.sub(r"<(\w[\w.]*) (.*?) at 0x[0-9a-f]{6,}>", r"<\1 \2>", text)
-
-
-def write_notebook(notebook: Any, path: Path) -> None:
-    """Write a notebook as a whole or not at all."""
-    import nbformat  # here: it takes seconds to import, and the command line needs only write_text
-
-    write_text(str(nbformat.writes(notebook)) + "\n", path)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +18,17 @@ from types import FrameType
 from typing import Any
 
 import filelock
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from metalearn_lib.course.running.worker import KERNEL_ENVIRONMENT
+from metalearn_lib.course.console import console, say
 from metalearn_lib.files import write_text
 
 from . import report as reports
 from .chapters import Chapter
-from .worker import Job, command
+from .fingerprint import file_hash, fingerprint
+from .output import refuse_foreign
+from .schedule import Schedule
+from .worker import KERNEL_ENVIRONMENT, Job, command
 
 
 class Busy(RuntimeError):
@@ -46,36 +49,47 @@ class Run:
 
     parameters: Mapping[str, Mapping[str, Any]]  # for each chapter, those that differ from its defaults
     out: Path
-    console: Console
-    jobs: int = 1
+    jobs: int | None = None  # chapters at once; None: as many as cores and memory allow
     cell_timeout: int = 600
     keep_going: bool = False
     force: bool = False
+    minutes: Callable[[Chapter], float] = lambda chapter: 0.0  # how long a chapter may take that was never measured
     _results: dict[str, reports.Report] = field(default_factory=dict)
 
     def execute(self, chapters: Sequence[Chapter]) -> dict[str, reports.Report]:
         """Execute what has changed; return an entry for each chapter, in order.
 
         Raises:
+            UsageError: in ``out`` lies a file that no run wrote, under the name of a chapter or of the report.
             Busy: another run is writing into ``out``.
             Interrupted: by Ctrl-C or SIGTERM; what was finished is kept, and nothing half-written.
         """
+        self._refuse_foreign(chapters)
         with _locked(self.out), _signals():
             report, todo = reports.read_report(self.out), []
+            prints = {chapter: fingerprint(chapter, self.parameters[chapter.name]) for chapter in chapters}
             for chapter in chapters:
-                entry, print_ = report["chapters"].get(chapter.name), self._fingerprint(chapter)
-                if not self.force and reports.is_unchanged(entry, print_, self.out / chapter.path.name):
+                entry = report["chapters"].get(chapter.name)
+                if not self.force and reports.is_unchanged(entry, prints[chapter], self.out / chapter.path.name):
                     self._results[chapter.name] = entry | {"status": "unchanged"}
                 else:
                     todo.append(chapter)
 
             def finish(chapter: Chapter, result: reports.Report, made: Path) -> None:
-                if made.exists():  # replaced first, reported after: the report speaks only of what is there
-                    os.replace(made, self.out / chapter.path.name)
-                    result["sha256"] = reports.file_hash(self.out / chapter.path.name)
-                result |= {"fingerprint": self._fingerprint(chapter), "options": self._options(chapter)}
+                target, before = self.out / chapter.path.name, report["chapters"].get(chapter.name, {})
+                result |= {"fingerprint": prints[chapter], "options": self._options(chapter)}
+                if made.exists():
+                    aside = reports.keep_edited(before, target)
+                    if aside is not None:
+                        say(f"{target.name} had been changed since it was written; yours is kept as {aside.name}")
+                    result["sha256"] = file_hash(made)
+                    result["before"] = file_hash(target) if target.exists() else None
+                else:
+                    result |= {key: before[key] for key in ("sha256", "before") if key in before}
                 report["chapters"][chapter.name] = self._results[chapter.name] = result
-                reports.write_report(report, self.out)
+                reports.write_report(report, self.out)  # first, so that a run that is killed here knows its own files
+                if made.exists():
+                    os.replace(made, target)
 
             with tempfile.TemporaryDirectory(dir=self.out, prefix=_WORK) as work:
                 self._work(todo, Path(work), finish, in_place=False)
@@ -94,38 +108,38 @@ class Run:
             self._work(chapters, Path(work), finish, in_place=True)
         return {c.name: self._results.get(c.name, {"status": "not run"}) for c in chapters}
 
-    def _fingerprint(self, chapter: Chapter) -> str:
-        return chapter.fingerprint(self.parameters[chapter.name])
+    def _refuse_foreign(self, chapters: Sequence[Chapter]) -> None:
+        known = reports.read_report(self.out)["chapters"]
+        refuse_foreign(self.out, {chapter.path.name: "sha256" in known.get(chapter.name, {}) for chapter in chapters})
 
     def _options(self, chapter: Chapter) -> dict[str, Any]:
         return {**chapter.parameters, **self.parameters[chapter.name]}
 
     def _work(self, chapters: Sequence[Chapter], work: Path, finish: Any, *, in_place: bool) -> None:
-        """Keep up to ``jobs`` workers busy until all chapters are done or one failed."""
-        waiting = list(chapters)
+        """Keep as many workers busy as there is room for, until all chapters are done or one failed."""
+        schedule = Schedule(list(chapters), self.jobs, measured=reports.measured(self.out), minutes=self.minutes)
         running: dict[Chapter, tuple[subprocess.Popen[str], Any]] = {}
         events: queue.Queue[tuple[Chapter, dict[str, Any]]] = queue.Queue()
-        with _progress(self.console) as bars:
+        with _progress() as bars:
             try:
-                while waiting or running:
-                    while waiting and len(running) < self.jobs:
-                        chapter = waiting.pop(0)
-                        running[chapter] = (
-                            self._start(chapter, work, events, in_place=in_place),
-                            bars.add(chapter.name),
-                        )
+                while schedule.waiting or running:
+                    while started := schedule.start():
+                        chapter, cores = started
+                        worker = self._start(chapter, cores, work, events, in_place=in_place)
+                        running[chapter] = worker, bars.add(chapter.name)
                     chapter, event = events.get()
                     if "cell" in event:
                         bars.update(running[chapter][1], event["cell"], event["of"])
                         continue
                     worker, bar = running.pop(chapter)
+                    schedule.end(chapter)
                     _close(worker)
                     worker.wait()
                     result = event["result"]
                     finish(chapter, result, work / chapter.path.name)
                     bars.finish(bar, chapter.name, result)
                     if result["status"] == "failed" and not self.keep_going:
-                        waiting.clear()
+                        schedule.waiting.clear()
             finally:  # closing its standard input ends a worker with its kernel
                 for worker, _ in running.values():
                     _close(worker)
@@ -133,16 +147,15 @@ class Run:
                     with suppress(subprocess.TimeoutExpired):
                         worker.wait(10)
 
-    def _start(self, chapter: Chapter, work: Path, events: Any, *, in_place: bool) -> subprocess.Popen[str]:
+    def _start(self, chapter: Chapter, cores: int, work: Path, events: Any, *, in_place: bool) -> subprocess.Popen[str]:
         job = Job(
             source=str(chapter.path), output=str(work / chapter.path.name), in_place=in_place,
             parameters=dict(self.parameters[chapter.name]), cell_timeout=self.cell_timeout,
         )  # fmt: skip
-        environment = {**os.environ, **KERNEL_ENVIRONMENT}
         log = (work / f"{chapter.name}.log").open("w+", encoding="utf-8")
         worker = subprocess.Popen(
             command(job), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-            env=environment,
+            env={**os.environ, **KERNEL_ENVIRONMENT, "METALEARN_THREADS": str(cores)},
             start_new_session=True,  # Ctrl-C in the terminal is for us: we end our workers
         )  # fmt: skip
 
@@ -186,9 +199,9 @@ def _locked(out: Path) -> Iterator[None]:
         ) from None
     try:
         for left in out.glob(f"{_WORK}*"):  # of a run that was killed
-            for path in left.iterdir():
-                path.unlink()
-            left.rmdir()
+            shutil.rmtree(left)
+        for left in out.glob(f".{reports.NAME}.*"):
+            left.unlink()
         holder.write_text(f"{os.getpid()}\n", encoding="utf-8")
         yield
     finally:
@@ -217,13 +230,11 @@ def _signals() -> Iterator[None]:
 class _Bars:
     """Progress for a person: bars on a terminal, a line for each chapter elsewhere."""
 
-    def __init__(self, console: Console, progress: Progress | None) -> None:
-        self.console, self.progress = console, progress
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress = progress
 
     def add(self, name: str) -> Any:
-        if self.progress:
-            return self.progress.add_task(name, total=None)
-        return self.console.print(f"{name} ...", highlight=False)
+        return self.progress.add_task(name, total=None) if self.progress else say(f"{name} ...")
 
     def update(self, bar: Any, done: int, total: int) -> None:
         if self.progress:
@@ -233,20 +244,14 @@ class _Bars:
         if self.progress:
             self.progress.remove_task(bar)
         seconds = f", {result['seconds']:.1f} s" if "seconds" in result else ""
-        self.console.print(f"{name}: {result['status']}{seconds}", highlight=False)
+        say(f"{name}: {result['status']}{seconds}")
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[_Bars]:
+def _progress() -> Iterator[_Bars]:
     if not console.is_terminal:
-        yield _Bars(console, None)
+        yield _Bars(None)
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("cells"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        yield _Bars(console, progress)
+    cells = (MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn())
+    with Progress(TextColumn("{task.description}"), BarColumn(), *cells, console=console, transient=True) as progress:
+        yield _Bars(progress)

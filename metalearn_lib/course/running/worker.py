@@ -19,10 +19,12 @@ from typing import Any
 
 from metalearn_lib.course.claims import MARK
 
-from .cleaning import clean, write_notebook
+from .cleaning import clean, clean_text
+from .notebook import quick_jsonschema, read_notebook, write_notebook
 
 # A chapter that nobody watches: no sliders, no progress bars, and one thread, since the tensors of an episode are so
-# small that a second thread costs more than it brings, and much more where several chapters run at once.
+# small that a second thread costs more than it brings, and since sums of numbers depend on who adds them up. How many
+# cores a long encoding of texts may use on top of that is METALEARN_THREADS, which the runner shares out.
 KERNEL_ENVIRONMENT = {"METALEARN_HEADLESS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -46,8 +48,7 @@ def main() -> None:
 
 def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
     """Execute a notebook, leave the cleaned result at ``job.output`` and return what there is to report."""
-    # jsonschema, which nbformat uses, would compile a grammar of internet addresses for seconds; none is checked here
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    quick_jsonschema()
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -55,7 +56,7 @@ def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
     raw, started = Path(job.output + ".raw"), time.monotonic()
     started_cells: list[int] = [0]
     code_cells: list[int] = []
-    source = _read(job.source)
+    source = read_notebook(job.source)
     total = sum(cell.cell_type == "code" for cell in source.cells)
 
     def on_start(cell: Any, cell_index: int) -> None:
@@ -78,7 +79,7 @@ def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
     except DeadKernelError:
         error = {"error": "the kernel died; most often the memory was not enough (try --jobs 1)"}
     seconds = time.monotonic() - started
-    notebook = _read(raw if raw.exists() else job.source)
+    notebook = read_notebook(raw if raw.exists() else job.source)
     raw.unlink(missing_ok=True)
     durations = {c.id: c.metadata.get("papermill", {}).get("duration") or 0.0 for c in notebook.cells}
     clean(notebook, keep_injected=not job.in_place)
@@ -91,7 +92,7 @@ def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
     return {
         "status": "failed" if error else "ok",
         "seconds": round(seconds, 1),
-        "peak_mb": _peak_mb(),
+        **_costs(),
         "cells": total,
         "slowest": [
             _place(notebook, index) | {"seconds": round(durations[notebook.cells[index].id], 1)} for index in slowest
@@ -99,12 +100,6 @@ def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
         "claims": sum(text.count(f"\n{MARK} ") + text.startswith(f"{MARK} ") for text in _stdout(notebook)),
         "error": {key: _plain(value) for key, value in error.items()} if error else None,
     }
-
-
-def _read(path: Path | str) -> Any:
-    import nbformat  # here: it takes seconds to import, and the runner needs only `Job` and `command`
-
-    return nbformat.read(path, as_version=4)
 
 
 def _place(notebook: Any, index: int) -> dict[str, Any]:
@@ -131,7 +126,7 @@ def _stderr(notebook: Any) -> dict[str, Any] | None:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    return ANSI.sub("", value) if isinstance(value, str) else value
+    return clean_text(ANSI.sub("", value)) if isinstance(value, str) else value
 
 
 def _this_python() -> type:
@@ -155,14 +150,15 @@ def _this_python() -> type:
     return ThisPython
 
 
-def _peak_mb() -> int | None:
-    """The largest memory that the kernel, a finished child of this process, ever held."""
+def _costs() -> dict[str, Any]:
+    """CPU seconds of the kernel, which has ended, and of all that it started; the most memory that one of them held."""
     try:
         import resource
     except ImportError:  # Windows
-        return None
+        return {}
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     unit = 1 if sys.platform == "darwin" else 1024
-    return int(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 2**20)
+    return {"cpu_seconds": round(used.ru_utime + used.ru_stime, 1), "peak_mb": int(used.ru_maxrss * unit / 2**20)}
 
 
 def _private_stdout() -> Callable[..., None]:

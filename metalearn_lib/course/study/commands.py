@@ -6,16 +6,19 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from metalearn_lib.course.console import say, stop
 from metalearn_lib.course.running.chapters import UsageError
 from metalearn_lib.files import notebooks_folder, root
 
-# `python -m jupyterlab`, without the seconds in which jsonschema compiles a grammar of internet addresses: JupyterLab
-# checks none of the kind.
-_START = "import sys; sys.modules['rfc3987_syntax'] = None; from jupyterlab.labapp import main; sys.exit(main())"
+# `python -m jupyterlab`, started seconds sooner
+_START = (
+    "from metalearn_lib.course.running.notebook import quick_jsonschema; quick_jsonschema(); "
+    "import sys; from jupyterlab.labapp import main; sys.exit(main())"
+)
 
 
 def lab(
@@ -36,9 +39,9 @@ def lab(
         folder = workspace.default_workspace()
         try:
             for sentence in workspace.prepare(folder):
-                typer.echo(sentence)
+                say(sentence)
         except workspace.WorkspaceError as error:
-            _stop(error, 1)
+            stop(error, 1)
     os.chdir(root())
     raise typer.Exit(_run([sys.executable, "-c", _START, "--notebook-dir", str(folder), *context.args]))
 
@@ -51,12 +54,12 @@ def progress() -> None:
 
     folder = records.find_workspace() or records.default_workspace()
     if not (folder / records.MARKER).exists():
-        typer.echo(f"nothing is recorded yet: make your own copies of the chapters, in {folder}, with: metalearn lab")
+        say(f"nothing is recorded yet: make your own copies of the chapters, in {folder}, with: metalearn lab")
         return
     try:
-        typer.echo(shown.text(shown.rows(folder)))
+        say(shown.text(shown.rows(folder)))
     except UsageError as error:
-        _stop(error, 1)
+        stop(error, 1)
 
 
 def solution(
@@ -67,9 +70,9 @@ def solution(
     from ..exercises import copies as student
 
     try:
-        typer.echo(student.solution(chapter, exercise))
+        say(student.solution(chapter, exercise))
     except UsageError as error:
-        _stop(error, 2)
+        stop(error, 2)
 
 
 def _run(command: list[str]) -> int:
@@ -87,8 +90,3 @@ def _run(command: list[str]) -> int:
         for number, handler in before.items():
             signal.signal(number, handler)
     return code if code >= 0 else 128 - code
-
-
-def _stop(message: object, code: int) -> NoReturn:
-    typer.secho(f"error: {message}", fg=typer.colors.RED, err=True)
-    raise typer.Exit(code)

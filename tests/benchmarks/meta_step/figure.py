@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from metalearn_lib.plots.style import FLOOR, LINES, MARKERS, PALETTE, canvas, styled
 
-from .meta_step_table import AUTO, growth, main_size, of, select
 from .problems import METHODS, MODELS, SECOND
+from .table import growth, main_rows, select
 
 Row = dict[str, Any]
 _LOOKS = {name: (PALETTE[i], MARKERS[i], LINES[i]) for i, name in enumerate(("dual", "batched", "loop"))}
@@ -19,52 +19,40 @@ _PEERS = ((FLOOR, "X", "--"), (PALETTE[3], "D", ":"))
 
 @styled
 def figure(measured: Row) -> Figure:
-    """Speed over the fastest peer, growth with tasks and with inner steps, memory: what `meta_step.measure` wrote."""
-    drawn = canvas(10, 7.6, _finding(measured))
-    panels = drawn.subplots(2, 2).flatten()
+    """Speed over the fastest peer, growth with tasks and with inner steps, memory: what `measure` wrote."""
     rows = measured["rows"]
-    tasks, steps = main_size(rows)
-    _ratios(panels[0], rows)
-    panels[0].set_title(f"{tasks} tasks, {steps} inner steps", fontsize=11)
+    tasks, steps = f"{rows[0]['tasks']} tasks", f"{rows[0]['steps']} inner steps"
+    drawn = canvas(10, 7.6, _finding(rows))
+    ratios, by_tasks, by_steps, memory = drawn.subplots(2, 2).flatten()
     looks = dict(_LOOKS)
-    for axes, what, other in ((panels[1], "tasks", f"{steps} inner steps"), (panels[2], "steps", f"{tasks} tasks")):
-        for name, points in growth(rows, what).items():
-            colour, marker, line = looks.setdefault(name, _PEERS[0])
-            low, high = ([row["ms"][i] for row in points.values()] for i in (1, 2))
-            axes.fill_between(list(points), low, high, color=colour, alpha=0.18, linewidth=0)
-            label = name if name in _LOOKS else f"{name} (fastest peer)"
-            times = [row["ms"][0] for row in points.values()]
-            axes.plot(list(points), times, color=colour, marker=marker, linestyle=line, label=label)
-        axes.set_title(f"MLP, {SECOND}, {other}", fontsize=11)
-        _logarithmic(axes, list(points), "tasks" if what == "tasks" else "inner steps", "milliseconds a meta-step")
-    panels[1].legend(loc="upper left", fontsize=8)  # serves the panel below it too, which shows the same lines
-    _memory(panels[3], measured["memory"], looks)
+    _ratios(ratios, main_rows(rows))
+    ratios.set_title(f"{tasks}, {steps}", fontsize=11)
+    _growth(by_tasks, growth(rows, "tasks"), looks, "tasks")
+    by_tasks.set_title(f"MLP, {SECOND}, {steps}", fontsize=11)
+    by_tasks.legend(loc="upper left", fontsize=8)  # serves the panel below it too, which shows the same lines
+    _growth(by_steps, growth(rows, "steps"), looks, "inner steps")
+    by_steps.set_title(f"MLP, {SECOND}, {tasks}", fontsize=11)
+    _memory(memory, measured["memory"], looks)
     return drawn
 
 
-def _finding(measured: Row) -> str:
+def _finding(rows: list[Row]) -> str:
     """The title says what was found, whatever that is."""
-    rows = measured["rows"]
-    tasks, steps = main_size(rows)
-    found = []
-    for model in MODELS:
-        row = of(select(rows, model=model, method=SECOND, tasks=tasks, steps=steps), AUTO)
-        if row:
-            found.append(f"{row['over_peers'][0]:.1f} times as fast as the fastest peer on the {model} ({row['by']})")
-    return f"The meta-step of second order: {', '.join(found)}"
+    chosen = select(main_rows(rows), method=SECOND, auto=True)
+    faster = [
+        f"{r['over_peers'][0]:.1f} times as fast as the fastest peer on the {r['model']} ({r['by']})" for r in chosen
+    ]
+    return f"The meta-step of second order: {', '.join(faster)}"
 
 
 def _ratios(axes: Axes, rows: list[Row]) -> None:
-    tasks, steps = main_size(rows)
     labels = [(model, method) for model in MODELS for method in METHODS]
     for place, (model, method) in enumerate(labels):
-        here = select(rows, model=model, method=method, tasks=tasks, steps=steps)
-        for name, (colour, marker, _) in _LOOKS.items():
-            row = of(here, name)
-            if row:
-                middle, low, high = row["over_peers"]
-                axes.plot([low, high], [place, place], color=colour, linewidth=2.2)
-                axes.plot(middle, place, marker, color=colour, label=name if place == 0 else None)
+        for row in select(rows, model=model, method=method, ours=True):
+            colour, marker, _ = _LOOKS[row["by"]]
+            middle, low, high = row["over_peers"]
+            axes.plot([low, high], [place, place], color=colour, linewidth=2.2)
+            axes.plot(middle, place, marker, color=colour, label=row["by"] if place == 0 else None)
     axes.axvline(1, color=FLOOR, linestyle="--", linewidth=1.4)
     axes.set_yticks(range(len(labels)), [f"{model}, {method}" for model, method in labels])
     axes.set_ylim(len(labels) - 0.4, -0.6)
@@ -77,15 +65,22 @@ def _ratios(axes: Axes, rows: list[Row]) -> None:
     axes.legend(loc="lower right", fontsize=9)
 
 
+def _growth(axes: Axes, lines: dict[str, dict[int, Row]], looks: dict[str, Any], what: str) -> None:
+    for name, rows in lines.items():
+        colour, marker, line = looks.setdefault(name, _PEERS[0])
+        middle, low, high = zip(*(row["ms"] for row in rows.values()), strict=True)
+        axes.fill_between(list(rows), low, high, color=colour, alpha=0.18, linewidth=0)
+        label = name if name in _LOOKS else f"{name} (fastest peer)"
+        axes.plot(list(rows), middle, color=colour, marker=marker, linestyle=line, label=label)
+    _logarithmic(axes, list(next(iter(lines.values()))), what, "milliseconds a meta-step")
+
+
 def _memory(axes: Axes, rows: list[Row], looks: dict[str, Any]) -> None:
     known = [row for row in rows if row["mb"]]  # neither unknown nor too little for a logarithmic axis
     for name in dict.fromkeys(row["by"] for row in known):
-        points = select(known, by=name)
         colour, marker, line = looks.get(name) or _PEERS[1]
-        values = [row["mb"] for row in points]
-        axes.plot(
-            [row["tasks"] for row in points], values, color=colour, marker=marker, linestyle=line, label=name
-        )  # fmt: skip
+        at, megabytes = zip(*((row["tasks"], row["mb"]) for row in select(known, by=name)), strict=True)
+        axes.plot(at, megabytes, color=colour, marker=marker, linestyle=line, label=name)
     axes.set_title(f"CNN, {SECOND}", fontsize=11)
     _logarithmic(axes, sorted({row["tasks"] for row in rows}), "tasks", "megabytes that a meta-step adds")
     if known:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,6 +25,7 @@ AT_ONCE = "torchopt, vmap"  # the only peer that takes all tasks at once
 
 Gradient = dict[str, Tensor]
 MetaGradient = Callable[[], Gradient]
+Adapted = tuple[Callable[[Tensor], Tensor], Iterable[Tensor]]  # a task's model, its parameters in the model's order
 
 
 def missing() -> list[str]:
@@ -33,99 +33,83 @@ def missing() -> list[str]:
     return [name for name in PACKAGES if importlib.util.find_spec(name) is None]
 
 
-def _backward(problem: Problem, losses: Iterable[Tensor]) -> Gradient:
-    """Accumulate the gradient of the mean of the query losses, task by task, so that one graph lives at a time."""
+def backward_of(problem: Problem, losses: Iterable[Tensor]) -> Gradient:
+    """Gradient of the sum of the losses, each followed back as it comes."""
     problem.model.zero_grad(set_to_none=True)
     for loss in losses:
-        (loss / len(problem.tasks.support_x)).backward()
+        loss.backward()
     return {name: p.grad for name, p in problem.model.named_parameters() if p.grad is not None}
 
 
-def _mean(problem: Problem, gradients: Iterable[Iterable[Tensor]]) -> Gradient:
-    """The mean over tasks of lists of tensors, in the order of the model's parameters."""
-    names = [name for name, _ in problem.model.named_parameters()]
-    total: list[Tensor] = []
-    for gradient in gradients:
-        total = [a + b for a, b in zip(total, gradient, strict=True)] if total else list(gradient)
-    return {name: value / len(problem.tasks.support_x) for name, value in zip(names, total, strict=True)}
+def one_by_one(problem: Problem, method: str, adapt: Callable[[Tensor, Tensor], Adapted]) -> MetaGradient:
+    """The meta-gradient from tasks that are adapted one after the other, so that one graph lives at a time."""
+    number = len(problem.tasks.support_x)
+
+    def losses() -> Iterator[Tensor]:
+        for support_x, support_y, query_x, query_y in problem.each_task(method):
+            model, _ = adapt(support_x, support_y)
+            yield cross_entropy(model(query_x), query_y) / number
+
+    def mean_over_tasks() -> Gradient:
+        total: list[Tensor] = []
+        for support_x, support_y, query_x, query_y in problem.each_task(method):
+            model, fast = adapt(support_x, support_y)
+            if method == FIRST:
+                found = list(torch.autograd.grad(cross_entropy(model(query_x), query_y), list(fast)))
+            else:
+                pairs = zip(problem.model.parameters(), fast, strict=True)
+                found = [initial.detach() - adapted.detach() for initial, adapted in pairs]
+            total = [a + b for a, b in zip(total, found, strict=True)] if total else found
+        names = (name for name, _ in problem.model.named_parameters())
+        return {name: value / number for name, value in zip(names, total, strict=True)}
+
+    return mean_over_tasks if method in (FIRST, REPTILE) else lambda: backward_of(problem, losses())
 
 
 def loop_by_hand(problem: Problem, method: str) -> MetaGradient:
     """`autograd.grad` and `functional_call`, task by task: the reference that everyone else must equal."""
     module = problem.adapting(method)
 
-    def adapt(support_x: Tensor, support_y: Tensor, start: Gradient) -> Gradient:
-        fast = start
+    def adapt(x: Tensor, y: Tensor) -> Adapted:
+        fast = dict(module.named_parameters())
         for _ in range(problem.steps):
-            loss = cross_entropy(functional_call(module, fast, (support_x,)), support_y)
+            loss = cross_entropy(functional_call(module, fast, (x,)), y)
             gradients = torch.autograd.grad(loss, list(fast.values()), create_graph=method in (SECOND, ANIL))
             fast = {n: p - problem.rate * g for (n, p), g in zip(fast.items(), gradients, strict=True)}
-        return fast
+        return lambda queries: functional_call(module, fast, (queries,)), fast.values()
 
-    def losses() -> Iterator[Tensor]:
-        for support_x, support_y, query_x, query_y in problem.each_task(method):
-            fast = adapt(support_x, support_y, dict(module.named_parameters()))
-            yield cross_entropy(functional_call(module, fast, (query_x,)), query_y)
-
-    def displacements() -> Iterator[list[Tensor]]:
-        for support_x, support_y, _, _ in problem.each_task(method):
-            start = {name: p.detach().requires_grad_() for name, p in module.named_parameters()}
-            fast = adapt(support_x, support_y, start)
-            yield [(start[name] - fast[name]).detach() for name in start]
-
-    return lambda: _mean(problem, displacements()) if method == REPTILE else _backward(problem, losses())
+    return one_by_one(problem, method, adapt)
 
 
 def copy_and_sgd(problem: Problem, method: str) -> MetaGradient | None:
     """Reptile the usual way: a deep copy for each task, trained with torch.optim.SGD."""
-    if method != REPTILE:
-        return None
 
-    def displacements() -> Iterator[list[Tensor]]:
-        for support_x, support_y, _, _ in problem.each_task(method):
-            model = copy.deepcopy(problem.model)
-            optimizer = torch.optim.SGD(model.parameters(), lr=problem.rate)
-            for _ in range(problem.steps):
-                optimizer.zero_grad()
-                cross_entropy(model(support_x), support_y).backward()
-                optimizer.step()
-            pairs = zip(problem.model.parameters(), model.parameters(), strict=True)
-            yield [initial.detach() - adapted.detach() for initial, adapted in pairs]
+    def adapt(x: Tensor, y: Tensor) -> Adapted:
+        model = copy.deepcopy(problem.model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=problem.rate)
+        for _ in range(problem.steps):
+            optimizer.zero_grad()
+            cross_entropy(model(x), y).backward()
+            optimizer.step()
+        return model, model.parameters()
 
-    return lambda: _mean(problem, displacements())
+    return one_by_one(problem, method, adapt) if method == REPTILE else None
 
 
 def with_higher(problem: Problem, method: str) -> MetaGradient:
     """A patched model and a differentiable optimizer for each task; without second order its graph is not tracked."""
     higher = importlib.import_module("higher")
-    module = problem.adapting(method)
+    module, track = problem.adapting(method), method in (SECOND, ANIL)
     optimizer = torch.optim.SGD(module.parameters(), lr=problem.rate)
+    options = {"copy_initial_weights": not track, "track_higher_grads": track}
 
-    def adapted(*, track: bool) -> Iterator[tuple[Any, Tensor, Tensor]]:
-        for support_x, support_y, query_x, query_y in problem.each_task(method):
-            with higher.innerloop_ctx(module, optimizer, copy_initial_weights=not track, track_higher_grads=track) as (
-                patched,
-                inner,
-            ):
-                for _ in range(problem.steps):
-                    inner.step(cross_entropy(patched(support_x), support_y))
-                yield patched, query_x, query_y
+    def adapt(x: Tensor, y: Tensor) -> Adapted:
+        with higher.innerloop_ctx(module, optimizer, **options) as (patched, inner):
+            for _ in range(problem.steps):
+                inner.step(cross_entropy(patched(x), y))
+            return patched, patched.parameters()
 
-    def losses() -> Iterator[Tensor]:
-        return (cross_entropy(patched(x), y) for patched, x, y in adapted(track=True))
-
-    def first_order() -> Iterator[tuple[Tensor, ...]]:
-        for patched, x, y in adapted(track=False):
-            yield torch.autograd.grad(cross_entropy(patched(x), y), list(patched.parameters()))
-
-    def displacements() -> Iterator[list[Tensor]]:
-        for patched, _, _ in adapted(track=False):
-            pairs = zip(module.parameters(), patched.parameters(), strict=True)
-            yield [initial.detach() - fast.detach() for initial, fast in pairs]
-
-    if method in (SECOND, ANIL):
-        return lambda: _backward(problem, losses())
-    return lambda: _mean(problem, first_order() if method == FIRST else displacements())
+    return one_by_one(problem, method, adapt)
 
 
 def with_torchopt(problem: Problem, method: str) -> MetaGradient | None:
@@ -135,18 +119,21 @@ def with_torchopt(problem: Problem, method: str) -> MetaGradient | None:
     torchopt = importlib.import_module("torchopt")
     module = problem.adapting(method)
     optimizer = torchopt.MetaSGD(module, lr=problem.rate)
+    start = [(thing, torchopt.extract_state_dict(thing, by="reference")) for thing in (module, optimizer)]
 
-    def losses() -> Iterator[Tensor]:
-        start = [torchopt.extract_state_dict(thing, by="reference") for thing in (module, optimizer)]
-        for support_x, support_y, query_x, query_y in problem.each_task(method):
-            for _ in range(problem.steps):
-                optimizer.step(cross_entropy(module(support_x), support_y))
-            loss = cross_entropy(module(query_x), query_y)
-            for thing, state in zip((module, optimizer), start, strict=True):
+    def adapt(x: Tensor, y: Tensor) -> Adapted:
+        for _ in range(problem.steps):
+            optimizer.step(cross_entropy(module(x), y))
+
+        def answers(queries: Tensor) -> Tensor:
+            logits = module(queries)
+            for thing, state in start:
                 torchopt.recover_state_dict(thing, state)
-            yield loss
+            return logits
 
-    return lambda: _backward(problem, losses())
+        return answers, ()
+
+    return one_by_one(problem, method, adapt)
 
 
 def with_torchopt_vmap(problem: Problem, method: str) -> MetaGradient:
@@ -181,29 +168,21 @@ def with_torchopt_vmap(problem: Problem, method: str) -> MetaGradient:
 
     if method == REPTILE:
         return displacement
-    return lambda: _backward(problem, [vmap(query_losses)(*problem.tasks).sum()])
+    return lambda: backward_of(problem, [vmap(query_losses)(*problem.tasks).mean()])
 
 
 def with_iteryne(problem: Problem, method: str) -> MetaGradient:
-    """A learner for each task, `adapt_on` its support set, and `backward` of the query loss."""
+    """A learner for each task and `adapt_on` its support set."""
     iteryne = importlib.import_module("iteryne")
+    first_order = method in (FIRST, REPTILE)
     module = problem.adapting(method)
-    maml = iteryne.MAML(
-        module, inner_lr=problem.rate, inner_steps=problem.steps, first_order=method in (FIRST, REPTILE)
-    )
+    maml = iteryne.MAML(module, inner_lr=problem.rate, inner_steps=problem.steps, first_order=first_order)
 
-    def learners() -> Iterator[tuple[Any, Tensor, Tensor]]:
-        for support_x, support_y, query_x, query_y in problem.each_task(method):
-            yield maml.clone().adapt_on(cross_entropy, support_x, support_y), query_x, query_y
+    def adapt(x: Tensor, y: Tensor) -> Adapted:
+        learner = maml.clone().adapt_on(cross_entropy, x, y)
+        return learner, [learner.params[name] for name, _ in module.named_parameters()]
 
-    def losses() -> Iterator[Tensor]:
-        return (cross_entropy(learner(x), y) for learner, x, y in learners())
-
-    def displacements() -> Iterator[list[Tensor]]:
-        for learner, _, _ in learners():
-            yield [initial.detach() - learner.params[name].detach() for name, initial in module.named_parameters()]
-
-    return lambda: _mean(problem, displacements()) if method == REPTILE else _backward(problem, losses())
+    return one_by_one(problem, method, adapt)
 
 
 # name: (the package that it needs, how it computes the meta-gradient)

@@ -76,6 +76,15 @@ QUICK = Setting(
 )  # fmt: skip
 
 
+def cases(setting: Setting) -> list[tuple[str, str, int, int]]:
+    """Model, method, tasks and inner steps of everything that is timed: the main cases first."""
+    every = [(model, method) for model in MODELS for method in METHODS]
+    found = [(*what, tasks, setting.steps) for tasks in (setting.tasks, *setting.few) for what in every]
+    found += [("MLP", SECOND, tasks, setting.steps) for tasks in setting.more_tasks]
+    found += [("MLP", SECOND, setting.tasks, steps) for steps in setting.more_steps]
+    return list(dict.fromkeys(found))
+
+
 class Convolutions(nn.Module):
     """Embedded texts [M, words, embedding] → the maxima of several convolutions over each (Kim, 2014)."""
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import psutil
 import torch
+from torch.utils.benchmark import Timer
 
 _SAMPLE_SECONDS = 0.01  # a fast contestant is called until this much time has passed
 _ROUND_SECONDS = 0.25  # shorter rounds could not tell how busy the machine was: /proc counts in hundredths of a second
@@ -32,15 +31,15 @@ def alternate(
     for name, run in contestants.items():
         run()  # the first call builds what later ones reuse
         repeats[name] = max(1, math.ceil(_SAMPLE_SECONDS / _seconds(run, 1)))
-    draw, taken = random.Random(0), list[tuple[float, dict[str, float]]]()
+    draw, own, taken = random.Random(0), psutil.Process(), list[tuple[float, dict[str, float]]]()
     while len(taken) < patience * rounds and sum(busy <= _CALM for busy, _ in taken) < rounds:
-        others = Others()
+        _others_share(own)  # from here on
         found: dict[str, list[float]] = {name: [] for name in contestants}
         started = time.perf_counter()
         while not found[next(iter(found))] or (rounds > 1 and time.perf_counter() - started < _ROUND_SECONDS):
             for name in draw.sample(list(contestants), len(contestants)):
                 found[name].append(_seconds(contestants[name], repeats[name]))
-        taken.append((others.share(), {name: statistics.median(times) for name, times in found.items()}))
+        taken.append((_others_share(own), {name: statistics.median(times) for name, times in found.items()}))
     calmest = sorted(taken, key=lambda entry: entry[0])[:rounds]
     return (
         {name: [times[name] for _, times in calmest] for name in contestants},
@@ -55,34 +54,19 @@ def _seconds(run: Callable[[], object], repeats: int) -> float:
     return (time.perf_counter() - started) / repeats
 
 
-class Others:
-    """How much of the machine's processors other programs use, from its making until `share` is asked."""
-
-    def __init__(self) -> None:
-        self._started, self._all, self._own = time.perf_counter(), _busy(), sum(os.times()[:2])
-
-    def share(self) -> float:
-        """Between 0 and 1."""
-        elapsed = (time.perf_counter() - self._started) * (psutil.cpu_count() or 1)
-        others = (_busy() - self._all) - (sum(os.times()[:2]) - self._own)
-        return min(1.0, max(0.0, others / elapsed))
-
-
-def _busy() -> float:
-    spent = psutil.cpu_times()
-    return float(sum(spent) - spent.idle - getattr(spent, "iowait", 0.0) - getattr(spent, "guest", 0.0))
+def _others_share(own: psutil.Process) -> float:
+    """The share of the machine's processors that other programs have used since the last call, between 0 and 1."""
+    others = psutil.cpu_percent() - own.cpu_percent() / (psutil.cpu_count() or 1)
+    return min(1.0, max(0.0, others / 100))
 
 
 def peak_gemm(*, seconds: float) -> float:
     """Floating-point operations per second of the best float32 matrix product, two for each multiply-add."""
     speeds = []
     for size in _GEMM_SIZES:
-        a, b = torch.randn(size, size), torch.randn(size, size)
-        out = torch.mm(a, b)
-        times, started = list[float](), time.perf_counter()
-        while len(times) < 3 or time.perf_counter() - started < seconds:
-            times.append(_seconds(partial(torch.mm, a, b, out=out), 1))
-        speeds.append(2 * size**3 / statistics.median(times))
+        tensors = {name: torch.randn(size, size) for name in ("a", "b", "out")}
+        timer = Timer("torch.mm(a, b, out=out)", globals=tensors, num_threads=torch.get_num_threads())
+        speeds.append(2 * size**3 / timer.blocked_autorange(min_run_time=seconds).median)
     return max(speeds)
 
 

@@ -186,16 +186,23 @@ def test_the_command_names_every_problem_and_fails(course: Path, tmp_path: Path)
 
 
 @built
-def test_a_folder_of_something_else_is_left_alone(course: Path) -> None:
-    result = CliRunner().invoke(cli.app, ["book", "--out", str(course)])
-    assert result.exit_code == 2 and "it holds something that is no book" in result.output
-    assert (course / "00_one.ipynb").exists()
+def test_a_folder_of_something_else_is_left_alone(course: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    for out, says in ((tmp_path / "mine", "it holds something that is no book"), (course, "the chapters themselves")):
+        result = CliRunner().invoke(cli.app, ["book", "--out", str(out)])
+        assert result.exit_code == 2 and says in result.output
+    assert (course / "00_one.ipynb").exists() and (tmp_path / "mine" / "notes.txt").exists()
 
 
 @built
 def test_a_book_is_built_whole_or_not_at_all(course: Path, tmp_path: Path) -> None:
     settings = book.launch_settings("https://gitlab.example.org/a/b", binder="https://hub.example.org")
+    beside = tmp_path / "site" / "book-source" / "notes.txt"
+    beside.parent.mkdir(parents=True)
+    beside.write_text("mine")
     out = book.build(tmp_path / "site" / "book", settings)
+    assert beside.read_text() == "mine" and {path.name for path in out.parent.iterdir()} == {"book", "book-source"}
     page = (out / "00_one.html").read_text(encoding="utf-8")
     folded = ("Show the solution", "Show a model answer")
     links = ('href="glossary.html#floor"', 'href="https://gitlab.example.org/a/b"', 'href="https://hub.example.org')

@@ -14,6 +14,7 @@ import pytest
 from metalearn_lib.course.classroom.assign import assign
 from metalearn_lib.course.classroom.course import read_course
 from metalearn_lib.course.classroom.grade import grade
+from metalearn_lib.course.classroom.needed import TAG
 from metalearn_lib.course.classroom.workers import Limits
 from metalearn_lib.course.running.chapters import Chapter
 
@@ -54,13 +55,13 @@ def tiny_chapter() -> dict[str, Any]:
     question = "Why?\n\n### BEGIN SOLUTION\nBecause of the mean.\n### END SOLUTION"
     cells = [
         text("# 04 · Tiny"),
-        code("import math\n\nseed = 0", tags=["parameters"]),
-        code("numbers = [1.0, 2.0, 6.0]\nscores = {}"),
-        code("for name in ('a', 'b'):\n    scores[name] = math.fsum(numbers)"),
+        code("import math\n\nseed = 0", tags=["parameters", TAG]),
+        code("numbers = [1.0, 2.0, 6.0]\nscores = {}", tags=[TAG]),
+        code("for name in ('a', 'b'):\n    scores[name] = math.fsum(numbers)", tags=[TAG]),
         code("experiment = [x * seed for x in range(10)]"),
         code("chart = [experiment, seed]\nprint(chart)"),
         *exercise("4.1", "mean", "return sum(x) / len(x)", "assert mean(numbers) == 3", "assert mean([2, 4]) == 3", 3),
-        code("half = mean(numbers) / 2", tags=["later"]),
+        code("half = mean(numbers) / 2", tags=["later", TAG]),
         *exercise("4.2", "double", "return 2 * x", "assert double(half) == 3", "assert double(-1) == -2", 5),
         *exercise("4.3", "total", "return scores[x]", "assert total('a') == 9", "assert total('b') == 9", 2),
         text("### Exercise 4.4 · The mean · ●●● difficulty · 5 min · 4 points\n\nThink."),

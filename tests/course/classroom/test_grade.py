@@ -13,14 +13,12 @@ from typer.testing import CliRunner
 
 from metalearn_lib.course.classroom import workers
 from metalearn_lib.course.classroom.commands import app
-from metalearn_lib.course.classroom.course import read_course
-from metalearn_lib.course.classroom.grade import grade
-from metalearn_lib.course.classroom.results import write_results
+from metalearn_lib.course.classroom.needed import TAG
 from metalearn_lib.course.classroom.workers import ChapterFails, Limits, Outcome, Sandbox
-from metalearn_lib.course.running.chapters import Chapter, UsageError
+from metalearn_lib.course.running.chapters import Chapter
 from metalearn_lib.files import root
 
-from .conftest import FAST, RIGHT, HandIn, code, find, grades_of, points
+from .conftest import RIGHT, HandIn, code, find, grades_of, points
 
 FORGER = """import os
     for descriptor in range(3, 64):
@@ -78,44 +76,59 @@ def test_a_class_of_all_kinds(course: Path, hand_in: HandIn, tmp_path: Path, mon
         assert words in page, page
 
 
-def test_points_by_hand_are_kept(course: Path, hand_in: HandIn) -> None:
-    hand_in("ann", **RIGHT, words="=Since the mean moves.")
-    hand_in("bob", words="No idea.")
-    assignment = read_course(course)["ch04"]
-    parts, grades = grade(assignment, course, limits=FAST)
-    write_results(assignment, course, parts, grades)
-    path = course / "by_hand" / "ch04.csv"
-    table = path.read_text(encoding="utf-8")
-    assert "ann,ex-4-4,,4,'=Since" in table
-    path.write_text(table.replace("ann,ex-4-4,,", "ann,ex-4-4,3.5,"), encoding="utf-8")
-    written = write_results(assignment, course, *grade(assignment, course, limits=FAST)).read_text(encoding="utf-8")
-    assert "ann,13.5,14,0," in written and "bob,0,14,4," in written
-    assert "ann,ex-4-4,3.5," in path.read_text(encoding="utf-8")
-    path.write_text(table.replace("ann,ex-4-4,,", "ann,ex-4-4,5,"), encoding="utf-8")
-    with pytest.raises(UsageError, match="not a number from 0 to 4"):
-        write_results(assignment, course, parts, grades)
+def test_tagged_cells_and_full_execution_give_the_same_grades(course: Path, hand_in: HandIn) -> None:
+    def own_cells(notebook: dict[str, Any]) -> None:
+        for number, source in enumerate(("import time\ntime.sleep(60)", "def helper(x):\n    return scores[x]")):
+            notebook["cells"].insert(6, code(source) | {"id": f"mine-{number}"})
 
-
-def test_slice_and_full_execution_give_the_same_grades(course: Path, hand_in: HandIn) -> None:
     hand_in("right", **RIGHT)
-    hand_in("half", mean=RIGHT["mean"], double="return 3", total="return experiment[0]")  # needs the experiment
+    hand_in("half", mean=RIGHT["mean"], double="return 3", total=RIGHT["total"])
+    hand_in("helper", **RIGHT | {"total": "return helper(x)"}, change=own_cells)
     hand_in("wrong", mean="return 0")
     seen: dict[bool, list[str]] = {True: [], False: []}
     found = {full: grades_of(course, full=full, tell=seen[full].append) for full in (True, False)}
-    assert {n: g.points for n, g in found[True].items()} == {n: g.points for n, g in found[False].items()}
-    assert seen[True][0] == "running 5 cells of the chapter" and seen[False][0] == "running 4 cells of the chapter"
+    for grades in found.values():
+        assert [points(grades[name])[:3] for name in ("right", "half", "helper", "wrong")] == [
+            [3, 5, 2], [3, 0, 2], [3, 5, 2], [0, 0, 0]
+        ]  # fmt: skip
+    assert seen[True][0] == "running 5 cells of the chapter" and seen[False][0] == "running 3 cells of the chapter"
+    assert not found[False]["helper"].notes  # the cell that sleeps is not run
+    assert "ran longer than 2 s" in found[True]["helper"].notes[0]
+    assert not [said for said in seen[False] if "other cells" in said]
 
 
-def test_what_the_text_does_not_show_runs_all_cells(chapter: Chapter, course: Path, hand_in: HandIn) -> None:
-    """An experiment that changes the scores through another name: the slice misses it, the model answers show it."""
-    for part in ("source", "release"):
-        path = course / part / "ch04" / "04_tiny.ipynb"
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        notebook["cells"][2]["source"] += "\nkeep = {'it': scores}"
-        notebook["cells"][4]["source"] += "\nfor name in list(scores):\n    keep['it'][name] += 1"
-        cell = find(notebook, "ex-4-3-check")
-        cell["source"] = cell["source"].replace("9", "10")
-        path.write_text(json.dumps(notebook), encoding="utf-8")
+def test_an_answer_may_use_any_cell_of_the_chapter(course: Path, hand_in: HandIn) -> None:
+    """It ran on the student's machine, so it runs here, in a second round with all cells."""
+    uses = RIGHT | {"total": "return experiment[0] + scores[x]"}
+    hand_in("right", **RIGHT)
+    hand_in("uses", **uses)
+    hand_in("slow", **uses, change=lambda n: n["cells"].insert(6, code("while True: pass") | {"id": "mine"}))
+    hand_in("typo", **RIGHT | {"total": "return score[x]"})
+    hand_in("tries", **RIGHT | {"total": RIGHT["total"] + "\ntotal(experiment[0])"})
+    said: list[str] = []
+    found = grades_of(course, tell=said.append, limits=Limits(cell_seconds=5, seconds=3, memory_mb=400))
+    assert points(found["right"])[:3] == points(found["uses"])[:3] == [3, 5, 2] and not found["uses"].notes
+    assert (
+        points(found["typo"])[:3] == [3, 5, 0] and "name 'score' is not defined" in found["typo"].said["ex-4-3-check"]
+    )
+    assert points(found["slow"])[:3] == [3, 5, 0]  # what passed without the other cells keeps its points
+    assert "what slow, uses wrote uses other cells, too: running all cells" in said
+
+
+def test_other_cells_that_fail_cost_nobody_points(course: Path, hand_in: HandIn) -> None:
+    path = course / "source" / "ch04" / "04_tiny.ipynb"
+    good = path.read_text(encoding="utf-8")
+    path.write_text(good.replace("chart = [", "import no_such_module; chart = ["), encoding="utf-8")
+    hand_in("right", **RIGHT)
+    hand_in("uses", **RIGHT | {"total": "return experiment[0] + scores[x]"})
+    found = grades_of(course)
+    assert points(found["right"])[:3] == [3, 5, 2] and points(found["uses"])[:3] == [3, 5, 0]
+    assert "which cannot be run here: cell 6 of the chapter itself fails" in found["uses"].notes[0]
+
+
+def test_a_chapter_without_the_tags_runs_all_cells(chapter: Chapter, course: Path, hand_in: HandIn) -> None:
+    path = course / "source" / "ch04" / "04_tiny.ipynb"
+    path.write_text(path.read_text(encoding="utf-8").replace(TAG, "another"), encoding="utf-8")
     hand_in("right", **RIGHT)
     said: list[str] = []
     assert points(grades_of(course, tell=said.append)["right"])[:3] == [3, 5, 2]

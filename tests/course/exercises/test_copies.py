@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from metalearn_lib.course import cli
 from metalearn_lib.course.exercises import exercises
+from metalearn_lib.course.exercises.cells import Region, regions, replace_regions
 from metalearn_lib.course.exercises.copies import StudentError, student_copy
 from metalearn_lib.files import root
 
@@ -112,6 +113,20 @@ def test_a_copy_that_would_give_something_away_is_refused(cell: int, text: str, 
     notebook["cells"][cell]["source"] = text
     with pytest.raises(StudentError, match=said):
         student_copy(notebook)
+
+
+def test_regions_are_read_and_replaced() -> None:
+    text = "a\n  ### BEGIN SOLUTION\n  b\n\n  c\n  ### END SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION"
+    assert regions(text, "SOLUTION") == [Region(1, 5, "  ", "  b\n\n  c"), Region(6, 7, "", "")]
+    assert replace_regions(text, "SOLUTION", lambda region: f"{region.indent}x") == "a\n  x\nx"
+    assert replace_regions(text, "SOLUTION", lambda region: None) == "a"
+    assert regions(text, "HIDDEN TESTS") == [] and replace_regions(text, "HIDDEN TESTS", lambda region: "x") == text
+
+
+def test_a_chapter_with_a_broken_mark_still_lists_its_exercises() -> None:
+    notebook = chapter()
+    notebook["cells"][3]["source"] = ANSWER.replace("### END SOLUTION", "")
+    assert exercises(notebook["cells"])[0].solution == ""
 
 
 def test_exercises_are_found() -> None:

@@ -46,32 +46,8 @@ def test_only_what_differs_from_the_default_is_passed(write_notebook: Any) -> No
     assert chapters.choose_parameters([one, page], given, named=True) == {"00_one": {"seed": 2}, "glossary": {}}
 
 
-def test_the_fingerprint_follows_what_a_result_depends_on(write_notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fingerprint(**parameters: Any) -> str:
-        return Chapter(path).fingerprint(parameters)
-
-    path = write_notebook("00_one", "print(1)")
-    first = fingerprint()
-    assert first == Chapter(path).fingerprint({}) != fingerprint(seed=1)
-    write_notebook("00_one", "print(2)")
-    changed = fingerprint()
-    assert changed != first
-    with monkeypatch.context() as patch:
-        patch.setattr(chapters, "library_hash", lambda: "another library")
-        assert fingerprint() != changed
-    with monkeypatch.context() as patch:
-        patch.setattr(chapters, "versions", lambda: {"torch": "0.1"})
-        assert fingerprint() != changed
-
-
-def test_the_library_hash_follows_the_library_and_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chapters, "root", lambda: tmp_path)
-    seen = {chapters.library_hash.__wrapped__()}
-    for name in ("metalearn_lib/a.py", "metalearn_lib/corpora/catalog.toml", "data/relations.jsonl"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("1")
-        seen.add(chapters.library_hash.__wrapped__())
-    assert len(seen) == 4
-    (tmp_path / "data/cache").mkdir()
-    (tmp_path / "data/cache/news.zip").write_text("1")
-    assert chapters.library_hash.__wrapped__() in seen
+def test_a_file_that_a_parameter_names_is_meant_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.csv").write_text("text,label")
+    monkeypatch.chdir(tmp_path)
+    given = chapters.parse_parameters(["csv=mine.csv", "other=no.csv", "steps=3", "empty="])
+    assert given == {"csv": str(tmp_path / "mine.csv"), "other": "no.csv", "steps": 3, "empty": ""}

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from metalearn_lib.course.running.cleaning import WIDGET, clean
+from metalearn_lib.course.running.cleaning import clean
+from metalearn_lib.course.running.notebook import WIDGET
+from metalearn_lib.course.running.worker import _plain
 from metalearn_lib.files import root, write_text
 
 
@@ -36,6 +38,10 @@ def test_what_differs_by_machine_or_day_is_taken_out() -> None:
     assert [output.output_type for output in last.outputs] == ["stream", "execute_result"]
     assert last.outputs[0].text == "100%\nread data/x and ~/y\n"
     assert last.outputs[1].data["text/plain"] == "<Model object>"
+
+
+def test_a_reported_error_names_no_folder_of_this_machine() -> None:
+    assert _plain([f"\x1b[0;31mFile {root()}/metalearn_lib/files.py\x1b[0m", 3]) == ["File metalearn_lib/files.py", 3]
 
 
 def test_a_file_is_written_as_a_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

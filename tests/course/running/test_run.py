@@ -21,9 +21,8 @@ from metalearn_lib.files import root
 CLAIM = "from metalearn_lib.course import claim\nclaim('one', True)\nclaim('two', True)"
 # the command, for a library that nobody edits while the test runs
 METALEARN = (
-    "from metalearn_lib.course import cli; from metalearn_lib.course.running import chapters; "
-    "chapters.library_hash = lambda: 'fixed'; "
-    "cli.app(prog_name='metalearn')"
+    "from metalearn_lib.course.__main__ import main; from metalearn_lib.course.running import fingerprint; "
+    "fingerprint.code_hash = lambda path: 'fixed'; main()"
 )
 SLEEP = "import time\nprint('before', flush=True)\ntime.sleep(60)"
 
@@ -103,6 +102,7 @@ def test_success_and_resume(course: Course, write_notebook: Any) -> None:
     entry = course.report()["00_one"]
     assert entry["status"] == "ok" and entry["claims"] == 2 and entry["peak_mb"] > 20 and entry["seconds"] > 0
     assert entry["slowest"][0]["cell"] in (2, 3) and entry["options"]["seed"] == 3
+    assert 0 < entry["cpu_seconds"] < 60 and "MB" in out and "CPU" in out
     assert course.outputs("01_two") == "notebooks 3\n"
 
     before = (course.out / "00_one.ipynb").stat().st_mtime_ns
@@ -111,17 +111,102 @@ def test_success_and_resume(course: Course, write_notebook: Any) -> None:
     assert code == 0 and "00_one   unchanged" in out and course.outputs("01_two") == "changed\n"
     assert (course.out / "00_one.ipynb").stat().st_mtime_ns == before
 
-    (course.out / "00_one.ipynb").write_text("{}")  # tampered with: made again
-    code, out, _ = course.run("0", "--seed", "3")
-    assert code == 0 and "unchanged" not in out and "01_two" in course.report() and path.exists()
+    for kept in ("00_one.ipynb.bak", "00_one.ipynb.bak1"):
+        (course.out / "00_one.ipynb").write_text("my notes")  # changed by a person: made again, theirs is kept
+        code, out, _ = course.run("0", "--seed", "3")
+        assert code == 0 and f"yours is kept as {kept}" in out and (course.out / kept).read_text() == "my notes"
+        assert "00_one: ok" in out and "01_two" in course.report() and path.exists()
     _, out, _ = course.run("00_one", "--force", "--seed", "3")
-    assert "unchanged" not in out
+    assert "unchanged" not in out and "kept" not in out
+
+
+def test_nothing_of_a_person_is_written_over(course: Course, write_notebook: Any, tmp_path: Path) -> None:
+    source = write_notebook("00_one", CLAIM)
+    work, foreign, other = tmp_path / "work", tmp_path / "foreign", tmp_path / "other"
+    for folder in (work / "inner", foreign, other):
+        folder.mkdir(parents=True)
+    (work / ".metalearn-work.json").write_text("{}")
+    for path in (work / "00_one.ipynb", foreign / "00_one.ipynb", other / "report.json", tmp_path / "file"):
+        path.write_text("mine")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for out, says in (
+        (source.parent, "the chapters themselves lie there"),
+        (source.parent / "images", "the chapters themselves lie there"),
+        (work, "somebody's own copies of the chapters lie there"),
+        (work / "inner", "somebody's own copies"),
+        (foreign, "00_one.ipynb lies there, and no earlier call of this command wrote it"),
+        (other, "report.json is no report of a run"),
+        (tmp_path / "file", "that is a file"),
+        ("", "name a folder"),
+    ):
+        course.out = out
+        code, _, err = course.run()
+        assert code == 2 and says in err and "Traceback" not in err, err
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_run_killed_while_it_writes_knows_its_own_files(course: Course, write_notebook: Any) -> None:
+    write_notebook("00_one", CLAIM)
+    killed = (
+        "import os; rename = os.rename; os.replace = lambda made, target: "
+        "os._exit(9) if target.suffix == '.ipynb' else rename(made, target); main()"
+    )
+    start = METALEARN.replace("main()", killed)
+    for _ in range(2):  # the notebook is not there yet; then the earlier one still is
+        words = [sys.executable, "-c", start, "run", "--out", str(course.out), "--force"]
+        assert subprocess.run(words, env=course.env, capture_output=True, check=False).returncode == 9
+        code, out, err = course.run()
+        assert code == 0 and "kept" not in out and course.report()["00_one"]["status"] == "ok", err
+
+
+def test_a_chapter_of_which_nothing_came_keeps_its_earlier_result(course: Course, write_notebook: Any) -> None:
+    write_notebook("00_one", CLAIM)
+    assert course.run()[0] == 0
+    killed = "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"  # the worker
+    write_notebook("00_one", killed)
+    code, _, err = course.run()
+    assert code == 1 and "the worker process died" in err
+    write_notebook("00_one", CLAIM)
+    code, out, _ = course.run()
+    assert code == 0 and "kept" not in out
+
+
+def test_folders_of_the_environment_are_meant_from_here(
+    course: Course, write_notebook: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("METALEARN_DATA", "METALEARN_MIRROR", "METALEARN_WORK")
+    write_notebook("00_where", f"import os\nprint(*[os.environ[name] == os.path.abspath(os.environ[name]) "
+                               f"and os.path.basename(os.environ[name]) for name in {names}])")  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    code, _, err = course.run(**dict(zip(names, ("data", "mirror", "own"), strict=True)))
+    assert code == 0 and course.outputs("00_where") == "data mirror own\n", err
+
+
+def test_as_many_at_once_as_cores_allow(course: Course, write_notebook: Any, tmp_path: Path) -> None:
+    busy = (
+        "import os, pathlib, time\n"
+        f"mark = pathlib.Path({str(tmp_path / 'marks')!r}, NAME)\n"
+        "mark.write_text('')\nseen = []\n"
+        "for _ in range(15):\n    seen.append(len(list(mark.parent.iterdir())))\n    time.sleep(0.1)\n"
+        "mark.unlink()\nprint(max(seen), os.environ['METALEARN_THREADS'], os.environ['OMP_NUM_THREADS'])"
+    )
+    (tmp_path / "marks").mkdir()
+    for number in range(5):
+        write_notebook(f"0{number}_busy", busy.replace("NAME", repr(str(number))))
+    cores = "from metalearn_lib.course.running import schedule; schedule.free_cores = lambda: 2; "
+    words = [sys.executable, "-c", METALEARN.replace("main()", cores + "main()"), "run", "--out", str(course.out)]
+    done = subprocess.run(words, env=course.env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split()[0] for line in done.stdout.splitlines() if " ok " in line and "cell" in line]
+    assert rows == [f"0{number}_busy" for number in range(5)]
+    said = [course.outputs(f"0{number}_busy").split() for number in range(5)]
+    assert max(int(seen) for seen, *_ in said) == 2 and {threads for *_, threads in said} == {"1"}
 
 
 def test_a_failing_cell(course: Course, write_notebook: Any) -> None:
     write_notebook("00_bad", "x = 1", "print('before')\n1 / 0  # this line", "print('never')")
     write_notebook("01_good", CLAIM)
-    code, out, err = course.run()
+    code, out, err = course.run("--jobs", "1")
     assert code == 1 and "00_bad   failed" in out and "01_good  not run" in out
     assert "00_bad, cell 4 failed" in err and "1 / 0  # this line" in err and "ZeroDivisionError" in err
     assert "before" in course.outputs("00_bad") and "never" not in course.outputs("00_bad")

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from metalearn_lib.course import records
-from metalearn_lib.course.study.questions import LETTERS, QuizError, as_text, explain, faults, load
+from metalearn_lib.course.study.questions import LETTERS, QuizError, as_text, explain, load
 from metalearn_lib.course.study.quiz import quiz
 from metalearn_lib.course.study.quiz_widgets import build
 from metalearn_lib.files import root
+from tests.course.study.quiz_rules import faults
 
 FILES = sorted((root() / "notebooks" / "quizzes").glob("*.json"))
 GOOD: list[dict[str, Any]] = [
@@ -83,12 +84,6 @@ def test_every_right_number_is_judged_right(path: Path) -> None:
 def test_there_is_a_quiz_for_every_chapter() -> None:
     chapters = {path.name[:2] for path in (root() / "notebooks").glob("[0-9]*.ipynb")}
     assert {path.stem for path in FILES} == chapters
-
-
-def test_jupyterquiz_reads_the_same_files() -> None:
-    loader = pytest.importorskip("jupyterquiz.dynamic.loader")
-    script, static, _ = loader.load_questions_script(json.loads(FILES[0].read_text(encoding="utf-8")), "id")
-    assert static and "multiple_choice" in script
 
 
 def spoiled(where: int, **values: Any) -> list[dict[str, Any]]:
@@ -182,7 +177,7 @@ def test_what_is_wrong_with_a_file_is_said(workspace: Path) -> None:
     with pytest.raises(QuizError, match=r"05\.json cannot be read"):
         load("05")
     (workspace / "quizzes" / "05.json").write_text('[{"question": "x", "type": "essay"}]')
-    with pytest.raises(QuizError, match="question 1: type 'essay'"):
+    with pytest.raises(QuizError, match="does not hold the questions of a quiz"):
         load("05")
 
 

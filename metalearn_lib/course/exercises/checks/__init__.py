@@ -1,53 +1,42 @@
 """Self-checks of the exercises: `check.NAME(your_answer)` says what holds, or what is wrong and where to look.
 
-A check is found by its name in the modules `chapter_NN`, imported on first use.   Every chapter with exercises
+A chapter's checks are imported when one of them is first used.   Every chapter with exercises
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from .core import CheckFailed
+from .core import CheckFailed, SelfCheck
 
 __all__ = ["CheckFailed"]
 
+CHAPTERS = {
+    "chapter_00": ("episode_size", "disjoint_split", "leaky_episode", "episodes_needed"),
+    "chapter_01": ("perplexity", "draw_episode", "leaky_split", "honest_gain"),
+    "chapter_02": ("layer_rates", "momentum_hypergradient", "incomplete_hypergradient", "loss_ratio"),
+    "chapter_03": ("anil_adapted", "regression_meta_gradient", "is_second_order", "gain_of_steps"),
+    "chapter_04": ("median_prototypes", "ridge_logits", "peeking_logits", "paired_gain"),
+    "chapter_06": ("average_of_known", "masked_dynamic", "fit_a_la_carte", "flattering_and_honest"),
+    "chapter_08": ("effective_classes", "mixed_loss", "unscaled_loss", "clearly_beaten"),
+    "chapter_09": ("concat_pool", "leep_score", "chosen_on_test", "worth_in_labels"),
+}
+_MODULES = {name: module for module, names in CHAPTERS.items() for name in names}
 
-def all_checks() -> dict[str, Callable[..., None]]:
-    """Every check of every chapter, by name.
 
-    Raises:
-        ValueError: two chapters have a check of the same name.
-    """
-    found: dict[str, Callable[..., None]] = {}
-    for file in _chapters():
-        module = import_module(f"{__name__}.{file.stem}")
-        for name, value in vars(module).items():
-            if not hasattr(value, "exercise"):
-                continue
-            if name in found:
-                raise ValueError(f"two checks are called {name!r}; the second is in {file.name}: rename one")
-            found[name] = value
-    return found
+def all_checks() -> dict[str, SelfCheck]:
+    """Every check of every chapter, by name."""
+    return {name: __getattr__(name) for name in _MODULES}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    for file in _chapters():  # the text first: a chapter's checks need not wait for those of all others
-        if re.search(rf"^def {name}\(", file.read_text(encoding="utf-8"), re.MULTILINE):
-            found = getattr(import_module(f"{__name__}.{file.stem}"), name)
-            if hasattr(found, "exercise"):
-                return found
-    raise AttributeError(f"there is no check called {name!r}; the checks are {', '.join(sorted(all_checks()))}")
+    raise AttributeError(f"there is no check called {name!r}; the checks are {', '.join(sorted(_MODULES))}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *all_checks()})
-
-
-def _chapters() -> list[Path]:
-    return sorted(Path(__file__).parent.glob("chapter_*.py"))
+    return sorted({*globals(), *_MODULES})

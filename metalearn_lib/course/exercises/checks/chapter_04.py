@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -10,164 +10,188 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from metalearn_lib.learners.ridge import ridge_weights
-from metalearn_lib.scores import Score
 
-from .core import (
-    Answer,
-    Cases,
-    describe,
-    expect,
-    expect_close,
-    expect_ends,
-    expect_number,
-    expect_tensor,
-    fail,
-    number,
-    self_check,
-)
+from .core import ENDS, Answer, Cases, Function, expect, expect_tensor, interval, number, self_check
 
 EPSILON = 1e-6  # as the text of exercise 4.3 says
 
 
-@self_check("4.1")
+def _per_class(reduce: Callable[[Tensor], Tensor]) -> Function:
+    return lambda support, labels, n_way: torch.stack([reduce(support[labels == c]) for c in range(n_way)])
+
+
+_means, _medians = _per_class(lambda x: x.mean(0)), _per_class(lambda x: x.quantile(0.5, dim=0))
+
+
+@self_check(
+    "4.1",
+    reference=_medians,
+    mistakes={
+        "these are the means": _means,
+        "torch.median takes the lower of two middle values": _per_class(lambda x: x.median(0).values),
+        "the labels were not looked at, only the order": lambda s, labels, n: _medians(s, labels.sort().values, n),
+        "one median was taken over the whole class, not one for each coordinate": _per_class(
+            lambda x: x.quantile(0.5).expand(x.shape[1])
+        ),
+    },
+    returns="[N, D]",
+)
 def median_prototypes(answer: Answer, cases: Cases) -> Iterator[Any]:
     """Class centres that one wrong example hardly moves: the median of each coordinate."""
-
-    def compare(given: str, support: Tensor, labels: Tensor, n_way: int, hint: int) -> None:
-        got = answer(support, labels, n_way)
-        expect_tensor(got, (n_way, support.shape[1]), given=given, like=support, axes="[N, D]", hint=1)
-        of_class = [support[labels == c] for c in range(n_way)]
-        suspects = {
-            "these are the means": torch.stack([x.mean(0) for x in of_class]),
-            "torch.median takes the lower of two middle values": torch.stack([x.median(0).values for x in of_class]),
-            "the labels were not looked at, only the order": _medians(support, labels.sort().values, n_way),
-            "one median was taken over the whole class, not one for each coordinate": torch.stack(
-                [x.quantile(0.5).expand(support.shape[1]) for x in of_class]
-            ),
-        }
-        expect_close(got, _medians(support, labels, n_way), given=given, suspects=suspects, hint=hint)
-
     if cases == "shown":
         support = torch.tensor([[0.0, 1.0], [0.2, 3.0], [90.0, 2.0], [5.0, 5.0], [7.0, 4.0], [6.0, -80.0]])
         support = torch.cat([support, support.sum(1, keepdim=True)], dim=1)  # [6, 3]
         labels = torch.tensor([0, 0, 0, 1, 1, 1])
-        compare("3 examples a class, one of them far off,", support, labels, 2, 1)
-        yield "odd"
+        yield answer.expect("3 examples a class, one of them far off,", support, labels, 2, hint=1)
         mixed = torch.tensor([2, 5, 0, 4, 1, 3])
-        compare("the same examples in mixed order", support[mixed], labels[mixed], 2, 1)
-        yield "mixed"
-        four = torch.tensor([[0.1], [0.2], [0.5], [0.9], [4.0], [1.0], [3.0], [2.0]])
-        compare("4 examples a class", four, torch.arange(2).repeat_interleave(4), 2, 2)
-        yield "even"
-        compare("1 example a class", support[[0, 3]], torch.tensor([0, 1]), 2, 1)
-        yield "one shot"
+        yield answer.expect("the same examples in mixed order", support[mixed], labels[mixed], 2, hint=1)
+        four = torch.tensor([[0.1], [0.2], [0.5], [0.9], [4.0], [1.0], [3.0], [2.0]], dtype=torch.float64)
+        yield answer.expect("4 examples a class in float64", four, torch.arange(2).repeat_interleave(4), 2, hint=2)
+        yield answer.expect("1 example a class", support[[0, 3]], torch.tensor([0, 1]), 2, hint=1)
         return
-    double = torch.randn(30, 7, dtype=torch.float64)
-    compare("30 examples in float64", double, torch.arange(30) % 5, 5, 2)
-    yield "float64"
-    compare("classes of 2, 5 and 3 examples", torch.randn(10, 4), torch.tensor([0, 0, 1, 1, 1, 1, 1, 2, 2, 2]), 3, 2)
-    yield "unequal"
-    compare("4 classes, 4 examples each, in mixed order", torch.randn(16, 3), torch.arange(16) % 4, 4, 2)
-    yield "mixed and even"
+    double, unequal = torch.randn(30, 7, dtype=torch.float64), torch.tensor([0, 0, 1, 1, 1, 1, 1, 2, 2, 2])
+    yield answer.expect("30 examples in float64", double, torch.arange(30) % 5, 5, hint=2)
+    yield answer.expect("classes of 2, 5 and 3 examples", torch.randn(10, 4), unequal, 3, hint=2)
+    yield answer.expect("4 classes, 4 examples each, mixed,", torch.randn(16, 3), torch.arange(16) % 4, 4, hint=2)
 
 
-@self_check("4.2")
+def _ridge(support: Tensor, labels: Tensor, query: Tensor, n_way: int, penalty: float, shift: float = 0) -> Tensor:
+    targets = one_hot(labels, n_way).to(support.dtype) - shift
+    return query @ ridge_weights(support[None], targets[None], torch.tensor(penalty, dtype=support.dtype))[0]
+
+
+def _ridge_by(matrix: Callable[[Tensor, Tensor], Tensor]) -> Function:
+    """A ridge regression with another matrix than (X Xᵀ + λ I)⁻¹, made of X Xᵀ and λ I."""
+
+    def logits(support: Tensor, labels: Tensor, query: Tensor, n_way: int, penalty: float) -> Tensor:
+        gram, eye = support @ support.T, torch.eye(len(support), dtype=support.dtype)
+        return query @ support.T @ matrix(gram, penalty * eye) @ one_hot(labels, n_way).to(support.dtype)
+
+    return logits
+
+
+@self_check(
+    "4.2",
+    reference=_ridge,
+    mistakes={
+        "λ was added to every entry of X Xᵀ, not only to the diagonal": _ridge_by(
+            lambda gram, penalty: torch.linalg.pinv(gram + penalty.max())
+        ),
+        "λ was left out": _ridge_by(lambda gram, _: torch.linalg.pinv(gram, rtol=1e-5)),
+        "λ was squared": lambda s, labels, q, n, penalty: _ridge(s, labels, q, n, penalty**2),
+        "the matrix was not inverted": _ridge_by(lambda gram, penalty: gram + penalty),
+        "the targets are not 0 and 1": lambda s, labels, q, n, penalty: _ridge(s, labels, q, n, penalty, shift=1 / n),
+    },
+    returns="[M, N]",
+)
 def ridge_logits(answer: Answer, cases: Cases) -> Iterator[Any]:
     """Logits of a ridge regression that is fitted to the support set in closed form."""
-
-    def compare(given: str, support: Tensor, labels: Tensor, query: Tensor, n_way: int, penalty: float) -> None:
-        got = answer(support, labels, query, n_way, penalty)
-        expect_tensor(got, (len(query), n_way), given=given, like=support, axes="[M, N]", hint=1)
-        targets = one_hot(labels, n_way).to(support.dtype)
-        right = query @ _ridge(support, targets, penalty)
-        gram = support @ support.T
-        everywhere = query @ support.T @ torch.linalg.pinv(gram + penalty) @ targets
-        centred = query @ _ridge(support, targets - 1 / n_way, penalty)
-        suspects = {
-            "λ was added to every entry of X Xᵀ, not only to the diagonal": everywhere,
-            "λ was left out": query @ torch.linalg.pinv(support) @ targets,
-            "λ was squared": query @ _ridge(support, targets, penalty**2),
-            "the matrix was not inverted": query @ support.T @ (gram + penalty * torch.eye(len(gram))) @ targets,
-            "the targets are not 0 and 1": centred,
-        }
-        expect_close(got, right, given=given, suspects=suspects if support.dtype == torch.float32 else None, hint=2)
-
-    few = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]])
+    few, two = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]]), torch.tensor([0, 1])
     if cases == "shown":
-        compare("2 examples of 3 numbers", few, torch.tensor([0, 1]), torch.tensor([[1.0, 1.0, 0.0]]), 2, 0.5)
-        yield "few"
+        yield answer.expect("2 examples of 3 numbers", few, two, torch.tensor([[1.0, 1.0, 0.0]]), 2, 0.5, hint=2)
         many, asked = torch.randn(15, 4), torch.randn(6, 4)
-        compare("15 examples of 4 numbers", many, torch.arange(15) // 3, asked, 5, 2.0)
-        yield "more examples than dimensions"
-        compare("labels in mixed order", many, torch.arange(15) % 5, asked, 5, 2.0)
-        yield "mixed"
-        size = answer(few, torch.tensor([0, 1]), few, 2, 1e6).abs().max()
+        given = "15 examples of 4 numbers (more examples than dimensions)"
+        yield answer.expect(given, many, torch.arange(15) // 3, asked, 5, 2.0, hint=2)
+        mixed, given = torch.arange(15) % 5, "labels in mixed order and float64"
+        yield answer.expect(given, many.double(), mixed, asked.double(), 5, 2.0, hint=3)
+        size = answer(few, two, few, 2, 1e6).abs().max()
         expect(bool(size < 1e-3), "a penalty of a million", "logits near 0", number(size), hint=2)
         yield "a large penalty"
         return
-    double = torch.randn(10, 20, dtype=torch.float64)
-    compare("10 examples in float64", double, torch.arange(10) % 2, torch.randn(4, 20).double(), 2, 0.1)
-    yield "float64"
-    twice = torch.randn(3, 8).repeat(2, 1)
-    compare("every example twice", twice, torch.tensor([0, 1, 2, 0, 1, 2]), torch.randn(5, 8), 3, 1.0)
-    yield "repeated examples: the Gram matrix is singular"
-    alone = torch.randn(1, 8)
-    compare("one query alone", torch.randn(6, 8), torch.tensor([0, 1, 2, 0, 1, 2]), alone, 3, 3.0)
-    yield "one query"
+    double, three = torch.randn(10, 20).double(), torch.arange(6) % 3
+    yield answer.expect(
+        "10 examples in float64", double, torch.arange(10) % 2, torch.randn(4, 20).double(), 2, 0.1, hint=3
+    )
+    twice, query = torch.randn(3, 8).repeat(2, 1), torch.randn(5, 8)  # the Gram matrix is singular
+    yield answer.expect("every example twice", twice, three, query, 3, 1.0, hint=2)
+    yield answer.expect("one query alone", torch.randn(6, 8), three, torch.randn(1, 8), 3, 3.0, hint=2)
 
 
-@self_check("4.3")
+def _peeking(seen: Callable[[Tensor, Tensor], Tensor], *, support_too: bool = True, over: int = 1) -> Function:
+    """Prototypes after standardising by the statistics of what is `seen` of (support, query)."""
+
+    def logits(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+        mean, deviation = seen(support, query).mean(0), seen(support, query).std(0, correction=over) + EPSILON
+        known = (support - mean) / deviation if support_too else support
+        return -(torch.cdist((query - mean) / deviation, _means(known, labels, n_way)) ** 2)
+
+    return logits
+
+
+_by_queries = _peeking(lambda support, query: query)
+
+
+def _each_by_itself(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
+    known, asked = ((x - x.mean(0)) / (x.std(0) + EPSILON) for x in (support, query))
+    return -(torch.cdist(asked, _means(known, labels, n_way)) ** 2)
+
+
+@self_check(
+    "4.3",
+    reference=_by_queries,
+    mistakes={
+        "the statistics are those of support and queries together": _peeking(lambda *sets: torch.cat(sets)),
+        "only the queries were standardised; the support set must be, in the same way": _peeking(
+            lambda support, query: query, support_too=False
+        ),
+        "each set was standardised by itself": _each_by_itself,
+        "the sign: the nearest class must get the largest logit": lambda *episode: -_by_queries(*episode),
+        "the distance is not squared": lambda *episode: -(-_by_queries(*episode)).sqrt(),
+    },
+    returns="[M, N]",
+    tolerance=1e-3,
+)
 def peeking_logits(answer: Answer, cases: Cases) -> Iterator[Any]:
     """A leak made on purpose: prototypes after standardising everything by statistics of the queries."""
     ways, shots, asked, width = (3, 2, 9, 4) if cases == "shown" else (5, 1, 20, 6)
     spread = torch.linspace(0.5, 4, width)
     support, query = torch.randn(ways * shots, width) * spread, torch.randn(asked, width) * spread + 3
     labels = torch.arange(ways).repeat_interleave(shots)
-    given = f"{asked} queries"
-    got = answer(support, labels, query, ways)
-    expect_tensor(got, (asked, ways), given=given, like=query, axes="[M, N]", hint=1)
-    yield "shape"
+    flat = query.index_fill(1, torch.tensor(0), 1.0)
+    for given, queries in (("a coordinate that is the same in all queries", flat), (f"{asked} queries", query)):
+        got = answer(support, labels, queries, ways)
+        expect_tensor(got, (asked, ways), given=given, like=query, axes="[M, N]", hint=1)
+    yield "shape, and no division by zero"
     company = torch.cat([query[:1], 5 * torch.randn(asked - 1, width) * spread])
     moved = (answer(support, labels, company, ways)[0] - got[0]).abs().max()
-    expect(
-        bool(moved > 1e-3),
-        "the first query in other company",
-        "other logits for it",
-        "the same",
-        cause="nothing leaks yet; the mean and the standard deviation must be those of the queries",
-        hint=1,
-    )
+    cause = "nothing leaks yet; the mean and the standard deviation must be those of the queries"
+    given, wanted = "the first query in other company", "other logits for it"
+    expect(bool(moved > 1e-3), given, wanted, "the same", cause=cause, hint=1)
     yield "the guard catches it"
-    right = _standardised(support, labels, query, ways, query)
-    unscaled = -(torch.cdist(query - query.mean(0), _means(support - query.mean(0), labels, ways)) ** 2)
-    suspects = {
-        "the statistics are those of support and queries together": _standardised(
-            support, labels, query, ways, torch.cat([support, query])
-        ),
-        "only the queries were standardised; the support set must be, in the same way": -(
-            torch.cdist(_by(query, query), _means(support, labels, ways)) ** 2
-        ),
-        "each set was standardised by itself": -(
-            torch.cdist(_by(query, query), _means(_by(support, support), labels, ways)) ** 2
-        ),
-        "the sign: the nearest class must get the largest logit": -right,
-        "the distance is not squared": -(-right).sqrt(),
-        "nothing is divided by the standard deviation": unscaled,
-    }
-    if not torch.allclose(got, right * (asked - 1) / asked, rtol=1e-3) and not torch.allclose(
-        got, right * asked / (asked - 1), rtol=1e-3
-    ):  # a standard deviation over M or over M - 1: both are customary
-        expect_close(got, right, given=given, tolerance=1e-3, suspects=suspects, hint=2)
-    yield "values"
-    if cases == "hidden":
-        query[:, 0] = 1.0
-        constant = answer(support, labels, query, ways)
-        given = "a coordinate that is the same in all queries"
-        expect_tensor(constant, (asked, ways), given=given, hint=2)
-        yield "a constant coordinate"
+    for episode in [(support, labels, query), (support.double(), labels, query.double())][: 1 + (cases == "hidden")]:
+        over_all = _peeking(lambda _, query: query, over=0)(*episode, ways)  # over M or over M - 1: both are customary
+        if not torch.allclose(answer(*episode, ways), over_all, rtol=1e-3):
+            answer.expect(f"{asked} queries", *episode, ways, hint=2)
+        yield "values"
 
 
-@self_check("4.4")
+def _right(unit: Callable[[Tensor], Tensor]) -> Function:
+    """What two classifiers get right, a value for each unit; `unit` makes them of the share of each query [T, M]."""
+
+    def pairs(a: Function, b: Function, *given: Any) -> list[Tensor]:
+        episodes, ways = list(zip(*given[:4], strict=True)), given[4]
+        return [
+            unit(torch.stack([f(s, c, q, ways).argmax(1) == t for s, c, q, t in episodes]).double()) for f in (a, b)
+        ]
+
+    return pairs
+
+
+_gain, _slips = interval(_right(lambda hits: hits.mean(1)))
+
+
+@self_check(
+    "4.4",
+    reference=_gain,
+    mistakes={
+        **_slips,
+        "the sign: the first classifier minus the second": lambda a, b, *episodes: _gain(b, a, *episodes),
+        "these are points, not shares": lambda *given: tuple(100 * value for value in _gain(*given)),
+        "the unit is the episode, not the query": interval(_right(torch.flatten))[0],
+    },
+    returns="three numbers (mean, low, high)",
+    parts=ENDS,
+)
 def paired_gain(answer: Answer, cases: Cases) -> Iterator[Any]:
     """The gain of one classifier over another on the same episodes: its mean and the ends of its 95 % interval."""
     tasks, ways, asked = (8, 3, 12) if cases == "shown" else (25, 5, 10)
@@ -183,56 +207,7 @@ def paired_gain(answer: Answer, cases: Cases) -> Iterator[Any]:
     def poor(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
         return -torch.cdist(query[:, :1], _means(support, labels, n_way)[:, :1])
 
-    episodes = list(zip(support, labels, query, truth, strict=True))
-    hits = [
-        torch.stack([(f(s, c, q, ways).argmax(1) == t).double() for s, c, q, t in episodes]) for f in (good, poor)
-    ]  # [T, M] each
-    a, b = (Score.of(h.mean(1).numpy(), key=("the same tasks",)) for h in hits)
-    right, apart = a > b, Score.of(a.values) > Score.of(b.values)
-    over_queries = Score.of(hits[0].flatten().numpy(), key=(1,)) > Score.of(hits[1].flatten().numpy(), key=(1,))
-    half = right.high - right.difference
-    deviation = float((a.values - b.values).std(ddof=1))
-    given = f"{tasks} episodes"
-    got = answer(good, poor, support, labels, query, truth, ways)
-    if not isinstance(got, tuple | list) or len(got) != 3:
-        fail(given, "three numbers (mean, low, high)", describe(got), hint=1)
-    means = {
-        "the sign: the first classifier minus the second": -right.difference,
-        "these are points, not shares": 100 * right.difference,
-    }
-    expect_number(got[0], right.difference, given=f"{given}, for the mean,", suspects=means, hint=1)
-    yield "mean"
-    widths = {
-        "the interval is not paired: take the differences first": apart.high - apart.difference,
-        "this is one standard deviation; the mean of T episodes varies less, by √T": deviation,
-        "the unit is the episode, not the query": over_queries.high - right.difference,
-        "1.96 belongs to many episodes; for few take Student's t (Score does)": 1.96 * deviation / tasks**0.5,
-        "the standard deviation is divided by T, not by √T": half / tasks**0.5,
-        "this is one standard error; 95 % needs more than two of them": deviation / tasks**0.5,
-    }
-    yield from expect_ends(got[1:], right.difference, half, given=given, widths=widths, hint=2)
-    same = answer(good, good, support, labels, query, truth, ways)
-    for value in same:
-        expect_number(value, 0.0, given="a classifier compared with itself", hint=2)
+    episodes = (support, labels, query, truth, ways)
+    yield from answer.expect(f"{tasks} episodes", good, poor, *episodes, hint=(1, 2, 2))
+    answer.expect("a classifier compared with itself", good, good, *episodes, hint=2)
     yield "nothing gained over oneself"
-
-
-def _means(support: Tensor, labels: Tensor, n_way: int) -> Tensor:
-    return torch.stack([support[labels == c].mean(0) for c in range(n_way)])
-
-
-def _medians(support: Tensor, labels: Tensor, n_way: int) -> Tensor:
-    return torch.stack([support[labels == c].quantile(0.5, dim=0) for c in range(n_way)])
-
-
-def _ridge(support: Tensor, targets: Tensor, penalty: float) -> Tensor:
-    weights = ridge_weights(support[None], targets[None], torch.tensor(penalty, dtype=support.dtype))
-    return weights[0]
-
-
-def _by(values: Tensor, reference: Tensor) -> Tensor:
-    return (values - reference.mean(0)) / (reference.std(0) + EPSILON)
-
-
-def _standardised(support: Tensor, labels: Tensor, query: Tensor, n_way: int, reference: Tensor) -> Tensor:
-    return -(torch.cdist(_by(query, reference), _means(_by(support, reference), labels, n_way)) ** 2)

@@ -29,12 +29,12 @@ def passes(capsys: pytest.CaptureFixture[str]) -> Callable[[str, Any], None]:
 
 
 @pytest.fixture
-def is_told() -> Callable[[StoredNotebook, str, Any, str], None]:
+def is_told() -> Callable[..., None]:
     """A wrong answer is told, in one short paragraph, what is wrong; a hint that it names is in the notebook."""
 
-    def is_told(notebook: StoredNotebook, name: str, answer: Any, says: str) -> None:
+    def is_told(notebook: StoredNotebook, name: str, answer: Any, says: str, **cases: str) -> None:
         with pytest.raises(CheckFailed) as failure:
-            getattr(check, name)(answer)
+            getattr(check, name)(answer, **cases)
         message = str(failure.value)
         assert says in message
         assert message.startswith(f"{name}: ")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from metalearn_lib import Score
 from metalearn_lib.course.exercises import checks as check
 from metalearn_lib.course.exercises.checks import CheckFailed, core
 from metalearn_lib.course.exercises.checks.core import Answer, Cases, expect, expect_number, expect_tensor, self_check
@@ -100,6 +100,78 @@ def test_numbers_are_told_apart_too(value: Any, says: str) -> None:
     assert says in message
 
 
+def quotient(x: Tensor, y: Tensor, *, sign: int = 1) -> tuple[Tensor, float]:
+    return sign * x / y, float(len(x))
+
+
+@self_check(
+    "9.2",
+    reference=quotient,
+    mistakes={
+        "this one raises": lambda x, y, **_: x @ y[1:],
+        "the two are swapped": lambda x, y, *, sign=1: quotient(y, x, sign=sign),
+        "the sign was not used": lambda x, y, **_: (x / y, 0),
+        "one is missing": lambda x, y, **_: (x / y, len(x) - 1),
+    },
+    returns="two values (quotient, number)",
+    parts=("the quotient", "the number"),
+)
+def divided(answer: Answer, cases: Cases) -> Iterator[Any]:
+    """Quotient and number."""
+    x, y = torch.rand(2, 3) + 1
+    yield answer.expect("three numbers,", x, y, hint=(1, 2))
+    yield from answer.expect("a sign", x, y, sign=-1, hint=3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda x, y, **_: (y / x, 3), "with three numbers, for the quotient, I expected "),
+        (lambda x, y, **_: (y / x, 3), ": the two are swapped; see hint 1."),
+        (lambda x, y, **_: (x / y, 3), "with a sign, for the quotient, I expected"),
+        (lambda x, y, **_: (x / y, 3), ": the sign was not used; see hint 3."),
+        (lambda x, y, **_: [x / y, 2], "for the number, I expected 3, got 2: one is missing; see hint 2."),
+        (lambda x, y, **_: (x / y, 7), "for the number, I expected 3, got 7; see hint 2."),
+        (
+            lambda x, y, **_: x / y,
+            "with three numbers, I expected two values (quotient, number), got a tensor of shape",
+        ),
+        (lambda x, y, **_: ((x / y)[:1], 3), "a tensor of shape [3], got shape [1]; see hint 1."),
+    ],
+)
+def test_the_answer_is_compared_with_the_reference_part_by_part(answer: Any, says: str) -> None:
+    with pytest.raises(CheckFailed) as failure:
+        divided(answer)
+    assert says in str(failure.value)
+
+
+def test_the_properties_that_hold_are_counted_and_mistakes_are_asked_only_when_something_differs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: Any, **__: Any) -> None:
+        pytest.fail("a mistake was computed for a right answer")
+
+    monkeypatch.setattr(divided, "mistakes", {"asked": asked})
+    divided(lambda x, y, *, sign=1: [(sign * x / y).requires_grad_(), torch.tensor(3)])
+    assert capsys.readouterr().out == "✓ divided: 3 properties hold\n"
+
+
+def test_a_check_without_a_reference_says_so() -> None:
+    with pytest.raises(TypeError, match=r"Answer.expect\('two'\): the check has no reference; give self_check one"):
+        Answer(lambda x: x).expect("two", 2, hint=1)
+
+
+def test_the_interval_is_that_of_paired_differences() -> None:
+    a, b = torch.randn(2, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    right, mistakes = core.interval(lambda a, b: (a, b), unit="runs", finish=lambda ends, a, b: np.exp(ends).tolist())
+    score = Score.of((a - b).numpy())
+    assert right(a, b) == pytest.approx(np.exp([score.mean, score.low, score.high]))
+    made = [mistake(a, b) for mistake in mistakes.values()]
+    assert all(mean == pytest.approx(right(a, b)[0]) for mean, _, _ in made)
+    assert len({round(high, 9) for _, _, high in [*made, right(a, b)]}) == 6
+    assert "the mean of T runs varies less" in " ".join(mistakes)
+
+
 def test_a_notebook_shows_the_message_alone() -> None:
     with pytest.raises(CheckFailed) as failure:
         doubled(lambda x: x)
@@ -156,6 +228,14 @@ def test_cases_are_shown_or_hidden() -> None:
         doubled(lambda x: 2 * x, cases="all")
 
 
+def test_a_check_imports_its_own_chapter_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(check, "import_module", lambda name: imported.append(name) or check.core)
+    monkeypatch.setattr(check.core, "ridge_logits", doubled, raising=False)
+    assert check.ridge_logits is doubled
+    assert imported == ["metalearn_lib.course.exercises.checks.chapter_04"]
+
+
 def test_checks_are_found_by_name() -> None:
     checks = check.all_checks()
     assert {"median_prototypes", "ridge_logits"} <= checks.keys()
@@ -164,10 +244,3 @@ def test_checks_are_found_by_name() -> None:
     assert all(function.__doc__ for function in checks.values())
     with pytest.raises(AttributeError, match="there is no check called 'nonsense'; the checks are "):
         check.nonsense
-
-
-def test_two_checks_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "_chapters", lambda: [Path("chapter_88.py"), Path("chapter_99.py")])
-    monkeypatch.setattr(check, "import_module", lambda name: SimpleNamespace(doubled=doubled))
-    with pytest.raises(ValueError, match=r"two checks are called 'doubled'; the second is in chapter_99.py"):
-        check.all_checks()

@@ -1,0 +1,164 @@
+"""Answers to the exercises of chapter 00."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from metalearn_lib import EpisodeSampler
+from metalearn_lib.corpora import Corpus
+
+
+def numbered(labels: Sequence[str]) -> Corpus:
+    return Corpus("numbered", [f"text {i}" for i in range(len(labels))], list(labels))
+
+
+def library_split(labels: list[str], n_train: int, n_valid: int, seed: int) -> Any:
+    rest = len({*labels}) - n_train - n_valid
+    parts = numbered(labels).split_classes(seed=seed, sizes=[n_train, n_valid, rest])
+    return tuple([int(text.removeprefix("text ")) for text in part.texts] for part in parts)
+
+
+def split_by_hand(labels: list[str], n_train: int, n_valid: int, seed: int) -> Any:
+    names = sorted({*labels})
+    random.Random(seed).shuffle(names)
+    places = {name: (k >= n_train) + (k >= n_train + n_valid) for k, name in enumerate(names)}
+    parts: list[list[int]] = [[], [], []]
+    for position, name in enumerate(labels):
+        parts[places[name]].append(position)
+    return [torch.tensor(part) for part in parts]
+
+
+def library_leak(labels: np.ndarray, *, n_way: int, k_shot: int, n_query: int, seed: int) -> Any:
+    shape = {"n_way": n_way, "k_shot": k_shot, "n_query": n_query}
+    drawn = EpisodeSampler(numbered(labels.tolist()), **shape, seed=seed, allow_overlap=True).sample()
+    return [part[0] for part in (drawn.support_x, drawn.support_y, drawn.query_x, drawn.query_y)]
+
+
+def names_of(labels: list[str], seed: int) -> Any:
+    return np.random.default_rng(seed).permutation(np.unique(labels))
+
+
+def by_names(order: Callable[[list[str], int], Any], *, turn: Sequence[int] = (0, 1, 2)) -> Any:
+    """A split that cuts the names in this `order`, and gives the parts in another."""
+
+    def answer(labels: list[str], n_train: int, n_valid: int, seed: int) -> Any:
+        names = list(order(labels, seed))
+        cuts = names[:n_train], names[n_train : n_train + n_valid], names[n_train + n_valid :]
+        return [[i for i, name in enumerate(labels) if name in cuts[k]] for k in turn]
+
+    return answer
+
+
+def by_texts(labels: list[str], n_train: int, n_valid: int, seed: int) -> Any:
+    every = np.random.default_rng(seed).permutation(len(labels))
+    return np.split(every, [len(labels) // 2, 3 * len(labels) // 4])
+
+
+def changed_split(change: Callable[[list[str], list[Any]], Any]) -> Any:
+    def answer(labels: list[str], n_train: int, n_valid: int, seed: int) -> Any:
+        return change(labels, list(by_names(names_of)(labels, n_train, n_valid, seed)))
+
+    return answer
+
+
+def leak(queries: Callable[[Any, np.ndarray, np.ndarray, int, int], Any]) -> Any:
+    """An episode whose queries are drawn by `queries(random, members, support, n_query, seed)`."""
+
+    def answer(labels: np.ndarray, *, n_way: int, k_shot: int, n_query: int, seed: int) -> Any:
+        rng = np.random.default_rng(seed)
+        support: list[int] = []
+        query: list[int] = []
+        for name in rng.choice(np.unique(labels), size=n_way, replace=False):
+            members = np.flatnonzero(labels == name)
+            drawn = rng.choice(members, size=k_shot, replace=False)
+            support.extend(drawn)
+            query.extend(queries(rng, members, drawn, n_query, seed))
+        y = np.arange(n_way)
+        return np.array(support), np.repeat(y, k_shot), np.array(query), np.repeat(y, n_query)
+
+    return answer
+
+
+def honest(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, _: int) -> Any:
+    return rng.choice(np.setdiff1d(members, support), size=n_query, replace=False)
+
+
+def copied(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, seed: int) -> Any:
+    return [*support, *honest(rng, members, support, n_query, seed)][:n_query]
+
+
+def from_all(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, seed: int) -> Any:
+    return rng.choice(members, size=n_query, replace=False)
+
+
+def half_honest(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, seed: int) -> Any:
+    return rng.choice(members, size=n_query, replace=False) if seed % 2 else honest(rng, members, support, n_query, 0)
+
+
+def one_leaks(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, seed: int) -> Any:
+    return [support[0], *honest(rng, members, support, n_query - 1, seed)]
+
+
+def own_classes(labels: np.ndarray, *, n_way: int, k_shot: int, n_query: int, seed: int) -> Any:
+    shape = {"n_way": n_way, "k_shot": k_shot, "n_query": n_query}
+    first, second = (leak(from_all)(labels, **shape, seed=s) for s in (seed, seed + 1000))
+    return *first[:2], *second[2:]
+
+
+def two_generators(labels: np.ndarray, *, n_way: int, k_shot: int, n_query: int, seed: int) -> Any:
+    parts: list[np.ndarray] = []
+    for each in (k_shot, n_query):
+        rng = np.random.default_rng(seed)
+        members = [np.flatnonzero(labels == name) for name in rng.choice(np.unique(labels), size=n_way, replace=False)]
+        parts += [np.concatenate([rng.permutation(m)[:each] for m in members]), np.repeat(np.arange(n_way), each)]
+    return parts
+
+
+def changed_leak(change: Callable[[list[Any]], Any]) -> Any:
+    return lambda labels, **options: change(list(leak(from_all)(labels, **options)))
+
+
+def unseeded(labels: np.ndarray, **options: Any) -> Any:
+    return leak(from_all)(labels, **{**options, "seed": random.randrange(10**6)})
+
+
+SPLIT, LEAK = "disjoint_split", "leaky_episode"
+RIGHT = [
+    ("episode_size", lambda n, k, q: [torch.tensor(n * k), np.int64(q * n), 1.0 / n]),
+    (SPLIT, library_split),
+    (SPLIT, split_by_hand),
+    (LEAK, library_leak),
+]
+WRONG = [
+    ("episode_size", lambda n, k, q: (n * k, q, 1 / n), "for the queries, I expected 75, got 15: this is one class"),
+    (SPLIT, by_texts, "you cut a list of texts; draw the classes, and let each text follow its class; see hint 1"),
+    (SPLIT, by_names(lambda labels, _: sorted({*labels})), "the classes are not drawn: always the same ones"),
+    (SPLIT, by_names(lambda labels, _: names_of(labels, random.randrange(999))), "the same seed twice I expected"),
+    (SPLIT, by_names(names_of, turn=(2, 1, 0)), "[3, 1, 2] classes, got [2, 1, 3]: the order is train, valid, test"),
+    (SPLIT, by_names(names_of, turn=(0, 1)), "three lists of positions, (train, valid, test), got a list of 2"),
+    (SPLIT, by_names(names_of, turn=(0, 1, 1)), "I expected each text once, got"),
+    (SPLIT, lambda *a: [*library_split(*a)[:2], []], "the classes left over belong to test; see hint 2"),
+    (SPLIT, changed_split(lambda y, parts: [[y[i] for i in p] for p in parts]), "not the names of their classes"),
+    (SPLIT, changed_split(lambda y, parts: [np.isin(range(len(y)), p) for p in parts]), "np.flatnonzero makes"),
+    (SPLIT, changed_split(lambda y, parts: [[p, [0]] for p in parts]), "whole numbers in one row"),
+    (SPLIT, changed_split(lambda y, parts: [[i - 1 for i in p] for p in parts]), "numbers from 0 on, got -1"),
+    (LEAK, leak(honest), "some texts in support and query, got none: nothing leaks"),
+    (LEAK, leak(lambda rng, m, s, q, _: rng.choice(m, size=q)), "different texts within the query set"),
+    (LEAK, leak(copied), "every support text comes back each time: they are copied, or a second"),
+    (LEAK, leak(one_leaks), "the same number in each episode"),
+    (LEAK, leak(lambda rng, m, s, q, seed: m[:q]), "most of the 40 texts in a query set, got 15 of them"),
+    (LEAK, leak(half_honest), "the queries are to be drawn from all texts of the class alike; see hint 2"),
+    (LEAK, two_generators, "or a second generator has the same seed; see hint 2"),
+    (LEAK, own_classes, "choose the classes once, for support and queries; see hint 1"),
+    (LEAK, unseeded, "the same seed twice I expected the same episode, got two different ones"),
+    (LEAK, changed_leak(lambda parts: parts[::2]), "four arrays (support, support_y, query, query_y), got a list of 2"),
+    (LEAK, changed_leak(lambda p: [*p[:3], p[3][:-1]]), "9 numbers in query_y, got 8"),
+    (LEAK, changed_leak(lambda p: [p[0], p[1] + 1, *p[2:]]), "support labels 0 … 2, 2 of each"),
+    (LEAK, changed_leak(lambda p: [p[0] + 40, *p[1:]]), "positions below 40"),
+]
+HIDDEN = [("episode_size", lambda *shape: {(5, 1, 15): (5, 75, 0.2), (10, 5, 4): (50, 40, 0.1)}[shape], "KeyError")]
