@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 data: env
-	@$(BIN)/metalearn data fetch
+	@$(BIN)/metalearn data make
 
 run: data
 	@$(BIN)/metalearn run $(ARGS)

@@ -11,6 +11,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,21 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, 
             temporary.unlink()
 
 
+def keep_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> bool:
+    """`write_tensors` for a cache: a folder that cannot be written costs the cache, not the work → whether it is kept.
+
+    The first time a process cannot write there, it says so in one line.
+    """
+    try:
+        write_tensors(path, tensors, meta)
+    except OSError as error:
+        cause = error.__cause__ or error
+        reason = getattr(cause, "strerror", None) or cause
+        _say_once(f"note: the data cache cannot be written ({reason}); what it would keep is computed again next time")
+        return False
+    return True
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and `meta` of a file; raises ValueError with the reason where it cannot be read or was changed.
 
@@ -105,3 +121,8 @@ def _checksum(tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> str:
         digest.update(f"{name}: {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    print(sentence)

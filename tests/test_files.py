@@ -43,6 +43,16 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
         files.read_tensors(tmp_path / "file")
 
 
+def test_a_cache_that_cannot_be_written_is_said_once_and_costs_nothing_else(tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder")
+    files._say_once.cache_clear()
+    for name in ("a", "b"):
+        assert not files.keep_tensors(tmp_path / "file" / name, {"x": torch.ones(1)}, {})
+    assert capsys.readouterr().out.count("the data cache cannot be written") == 1
+    assert files.keep_tensors(tmp_path / "a", {"x": torch.ones(1)}, {})
+    assert files.read_tensors(tmp_path / "a")[0]["x"].item() == 1
+
+
 def flip(path: Path, place: int) -> None:
     content = bytearray(path.read_bytes())
     content[place] ^= 1

@@ -181,6 +181,20 @@ def fetch_data(
     _each_corpus(names, everything, "fetched", lambda name: corpora.fetch(name) and [])
 
 
+@data_app.command("make")
+def make_data() -> None:
+    """Fetch what the chapters need, and make what they share: language models, encodings of posts (once, minutes)."""
+    fetch_data()
+    from . import artefacts
+
+    try:
+        failed = artefacts.make()
+    except KeyboardInterrupt:
+        stop("interrupted; what is ready is kept, the same command goes on from there", 130)
+    for name, problem in failed.items():
+        console.print(f"note: {name} makes its own: {problem}", markup=False, highlight=False, soft_wrap=True)
+
+
 @data_app.command("verify")
 def verify_data(
     names: Names = None,

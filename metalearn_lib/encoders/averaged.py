@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
-from functools import cache, cached_property
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,18 +53,20 @@ class Averaged(Encoder):
         self.log_counts, self.dim = log_counts, self.vectors.dim
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
-        weight_of = cache(self._weight)
-        out = torch.zeros(len(texts), self.dim)
-        for row, words in enumerate(map(text.tokenize, texts)):
-            numbers, weights = [], []
-            for word, count in Counter(words).items():
-                if number := self.vectors.stoi.get(word):
-                    numbers.append(number)
-                    weights.append(weight_of(word, number) * (1 + math.log(count) if self.log_counts else count))
-            if numbers:
-                shares = torch.tensor(weights)
-                out[row] = shares @ self.vectors.table[numbers] / shares.sum()
-        return out
+        from scipy.sparse import csr_array
+
+        known = [[number for word in text.tokenize(t) if (number := self.vectors.stoi.get(word))] for t in texts]
+        ends = np.cumsum([0, *map(len, known)])  # where each text ends in the row of all words
+        used, columns = np.unique(np.fromiter(chain.from_iterable(known), np.int64), return_inverse=True)
+        counts = csr_array((np.ones(len(columns)), columns, ends), shape=(len(texts), len(used)))
+        counts.sum_duplicates()
+        if self.log_counts:
+            counts.data = 1 + np.log(counts.data)
+        weights = np.array([self._weight(self.vectors.words[row - 1], row) for row in used.tolist()])
+        counts.data *= weights[counts.indices]
+        sums = counts @ self.vectors.table[used].numpy()  # [n, D], over the words that occur
+        totals = counts.sum(1)[:, None]
+        return torch.from_numpy(sums / np.where(totals > 0, totals, 1)).to(self.vectors.table.dtype)
 
     def encode(self, prepared: Tensor) -> Tensor:
         return prepared

@@ -6,6 +6,7 @@ that all assign probability to the same outcomes. Perplexity counts every token 
 Chapter: 01
 """
 
+from metalearn_lib.language_models.artefacts import fit_once
 from metalearn_lib.language_models.neural import KINDS, NeuralLanguageModel, fit
 from metalearn_lib.language_models.ngram import NGram
 from metalearn_lib.language_models.scoring import LanguageModel, perplexity, sample
@@ -19,6 +20,7 @@ __all__ = [
     "Perplexity",
     "PerplexityRatio",
     "fit",
+    "fit_once",
     "perplexity",
     "sample",
 ]

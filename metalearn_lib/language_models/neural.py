@@ -57,7 +57,7 @@ class NeuralLanguageModel(nn.Module):
         check_options("NeuralLanguageModel", dim=dim, layers=layers, heads=heads, dropout=dropout, seed=seed)
         if kind == "transformer" and (dim % heads or dim % 2):
             raise ValueError(f"NeuralLanguageModel(dim={dim}, heads={heads}): dim must be even and a multiple of heads")
-        self.kind, self.vocabulary = kind, vocabulary
+        self.kind, self.vocabulary, self.heads = kind, vocabulary, heads
         with seeded(seed):
             self.embedding = nn.Embedding(len(vocabulary), dim)
             nn.init.normal_(self.embedding.weight, std=dim**-0.5)

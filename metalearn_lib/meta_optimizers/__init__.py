@@ -4,7 +4,7 @@ from metalearn_lib.meta_optimizers.checks import DetachedLoss, finite_difference
 from metalearn_lib.meta_optimizers.hypergradient import HypergradientSGD
 from metalearn_lib.meta_optimizers.learned import LearnedOptimizer, RuleLearner, preprocess
 from metalearn_lib.meta_optimizers.problems import Problems
-from metalearn_lib.meta_optimizers.rules import Adam, Curves, GradientDescent, Rule, minimise, tuned
+from metalearn_lib.meta_optimizers.rules import Adam, Curves, GradientDescent, Rule, minimise, tuned, tuned_for
 from metalearn_lib.meta_optimizers.starts import fresh_weights
 from metalearn_lib.meta_optimizers.unrolled import Unrolled
 
@@ -25,4 +25,5 @@ __all__ = [
     "minimise",
     "preprocess",
     "tuned",
+    "tuned_for",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -124,19 +125,28 @@ def tuned(
 
     A rate at which training diverges is left out; raises ValueError where none is left.   Chapter: 02
     """
-    found: list[tuple[float, float]] = []
+    return tuned_for([steps], make, rates, problems, seed=seed)[0]
+
+
+def tuned_for(
+    steps: Sequence[int], make: Callable[[float], Rule], rates: Sequence[float], problems: Problems, *, seed: int = 0
+) -> list[Rule]:
+    """`tuned` for each of several numbers of steps, from one run at each rate: the longest holds the others.
+
+    Chapter: 02
+    """
+    found: dict[int, list[tuple[float, float]]] = {number: [] for number in steps}
     for rate in rates:
-        try:
-            *_, phi = _run(make(rate), problems, steps, seed)
-        except InnerLoopDiverged:
-            continue
-        with torch.no_grad():
-            loss = float(problems.objective(phi).mean())
-        if math.isfinite(loss):
-            found.append((loss, rate))
-    if not found:
+        with suppress(InnerLoopDiverged):  # what was reached before counts
+            for number, phi in enumerate(_run(make(rate), problems, max(steps), seed)):
+                if number in found:
+                    with torch.no_grad():
+                        loss = float(problems.objective(phi).mean())
+                    if math.isfinite(loss):
+                        found[number].append((loss, rate))
+    if not all(found.values()):
         raise ValueError(f"tuned: training diverged at each of the rates {list(rates)}; give lower ones")
-    return make(min(found)[1])
+    return [make(min(found[number])[1]) for number in steps]
 
 
 def _run(rule: Rule, problems: Problems, steps: int, seed: int) -> Iterator[Tensor]:

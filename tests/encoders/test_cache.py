@@ -1,11 +1,13 @@
 """The encoding cache: keyed by text, safe with two writers, survives damage and interruption."""
 
+import errno
 import subprocess
 import sys
 
 import pytest
 import torch
 
+from metalearn_lib import files as files_of_the_library
 from metalearn_lib.encoders.cache import CHUNK, EncodingCache
 
 
@@ -85,15 +87,60 @@ def test_an_interruption_loses_one_chunk_at_most(tmp_path):
     EncodingCache("key", folder=tmp_path).get(texts[: 2 * CHUNK], refuse, dim=2)
 
 
-def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path, monkeypatch):
-    def full(tensors, path):
+def test_a_full_disk_costs_the_cache_and_leaves_no_half_file(tmp_path, monkeypatch, capsys):
+    def full(tensors, path, metadata=None):
         path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
+    files_of_the_library._say_once.cache_clear()
     monkeypatch.setattr("safetensors.torch.save_file", full)
-    with pytest.raises(OSError, match=r"No space left.*METALEARN_DATA"):
-        EncodingCache("key", folder=tmp_path).get(["a"], lengths, dim=2)
-    assert files(tmp_path) == []
+    cache = EncodingCache("key", folder=tmp_path)
+    texts = [f"text {i}" for i in range(CHUNK + 3)]
+    found = cache.get(texts, lengths, dim=2)
+    assert torch.equal(found, lengths(texts)) and files(tmp_path) == []
+    assert capsys.readouterr().out.count("No space left on device") == 1  # two chunks, one note
+    assert torch.equal(cache.get(texts, refuse, dim=2), found)  # kept in memory
+
+
+def test_a_folder_that_cannot_be_made_costs_the_cache(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    cache = EncodingCache("key", folder=tmp_path / "file")
+    assert cache.get(["a", "bb"], lengths, dim=2)[:, 0].tolist() == [1, 2]
+    assert cache.get(["bb", "a"], refuse, dim=2)[:, 0].tolist() == [2, 1]
+
+
+def test_a_damaged_file_in_a_read_only_folder_is_passed_over(tmp_path, monkeypatch):
+    EncodingCache("key", folder=tmp_path).get(["a"], lengths, dim=2)
+    EncodingCache("key", folder=tmp_path).get(["bb"], lengths, dim=2)
+    damaged = next(tmp_path.rglob("*.safetensors"))
+    damaged.write_bytes(b"no tensors")
+
+    def refused(*paths):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.rename", refused)
+    monkeypatch.setattr("os.replace", refused)
+    cache = EncodingCache("key", folder=tmp_path)
+    assert cache.get(["a", "bb"], lengths, dim=2)[:, 0].tolist() == [1, 2]
+    assert cache.get(["a", "bb"], refuse, dim=2)[:, 0].tolist() == [1, 2]
+
+
+def test_another_format_finds_nothing_of_the_old_one(tmp_path, monkeypatch):
+    EncodingCache("key", folder=tmp_path).get(["a"], lengths, dim=2)
+    monkeypatch.setattr("metalearn_lib.encoders.cache.FORMAT", -1)
+    assert EncodingCache("key", folder=tmp_path).get(["a"], lambda t: torch.zeros(1, 2), dim=2).eq(0).all()
+
+
+def test_texts_come_back_in_their_order_and_each_is_encoded_once(tmp_path):
+    asked = []
+
+    def encode(texts):
+        asked.extend(texts)
+        return lengths(texts)
+
+    texts = ["ccc", "a", "ccc", "bb", "a"]
+    assert EncodingCache("key", folder=tmp_path).get(texts, encode, dim=2)[:, 0].tolist() == [3, 1, 3, 2, 1]
+    assert asked == ["a", "bb", "ccc"]
 
 
 def test_nothing_asked_nothing_encoded(tmp_path):

@@ -1,6 +1,7 @@
 """Every encoder: shapes, padding, gradients, empty and unknown text; Transformers on tiny models built here."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -234,6 +235,67 @@ def test_frozen_vectors_come_from_the_cache_the_second_time(folder, monkeypatch)
     other = encoders.Transformer(folder, max_length=10)
     monkeypatch.setattr(other, "_encode_texts", lambda texts: torch.ones(len(texts), 16))
     assert (other.embed(TEXTS) == 1).all()  # other settings, other vectors
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "config.json"])
+def test_another_tokenizer_or_setting_is_another_encoder(folder, tmp_path, name):
+    twin = tmp_path / "twin"
+    shutil.copytree(folder, twin)
+    key = encoders.Transformer(twin, max_length=20).cache.folder
+    assert key == encoders.Transformer(folder, max_length=20).cache.folder  # the same files under another name
+    path = twin / name
+    path.write_text(path.read_text() + "\n" if path.is_file() else "{}")
+    assert encoders.Transformer(twin, max_length=20).cache.folder != key
+
+
+def test_the_version_of_the_library_is_part_of_the_key(folder, monkeypatch):
+    key = encoders.Transformer(folder, max_length=20).cache.folder
+    monkeypatch.setattr("transformers.__version__", "0.0.1")
+    assert encoders.Transformer(folder, max_length=20).cache.folder != key
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("cache", [False, True])
+def test_vectors_do_not_depend_on_batch_order_company_or_threads(folder, monkeypatch, threads, cache):
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice([*WORDS, "zyx"], size=size)) for size in rng.integers(1, 18, size=70)]
+    texts += texts[:5]
+    alone = encoders.Transformer(folder, max_length=20, cache=False)
+    expected = torch.cat([alone.embed([text]) for text in texts])
+    monkeypatch.setenv("METALEARN_THREADS", threads)
+    before, encoder = torch.get_num_threads(), encoders.Transformer(folder, max_length=20, cache=cache)
+    order = rng.permutation(len(texts))
+    found = encoder.embed([texts[i] for i in order])
+    torch.testing.assert_close(found, expected[order], atol=1e-5, rtol=0)
+    for batch in (1, 7, 100):
+        torch.testing.assert_close(encoder._encode_texts(texts, batch=batch), expected, atol=1e-5, rtol=0)
+    assert torch.get_num_threads() == before
+
+
+def test_a_repeated_text_is_encoded_once_without_a_cache_too(folder, monkeypatch):
+    encoder, asked = encoders.Transformer(folder, max_length=20, cache=False), []
+    encode = encoder._encode_texts
+    monkeypatch.setattr(encoder, "_encode_texts", lambda texts: (asked.extend(texts), encode(texts))[1])
+    found = encoder.embed([TEXTS[0], TEXTS[1], TEXTS[0]])
+    assert asked == TEXTS[:2] and torch.equal(found[0], found[2])
+    assert encoder.prepare([]).shape == (0, 16)
+
+
+@pytest.mark.parametrize(
+    ("asked", "openmp", "threads"),
+    [("3", "1", 3), ("", "1", 1), (None, "2", 2), ("all", "1", None), (None, None, None)],
+)
+def test_threads_are_those_of_the_environment_or_all_cores(monkeypatch, asked, openmp, threads):
+    from metalearn_lib.encoders.transformer import _cores, _threads
+
+    for name, value in (("METALEARN_THREADS", asked), ("OMP_NUM_THREADS", openmp)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    before = torch.get_num_threads()
+    with _threads():
+        assert torch.get_num_threads() == (threads or _cores())
+    assert torch.get_num_threads() == before
 
 
 def test_a_trainable_transformer_trains_and_a_frozen_one_does_not(folder, corpus):

@@ -10,7 +10,7 @@ from metalearn_lib.encoders import Identity
 from metalearn_lib.episodes import Episodes
 from metalearn_lib.errors import InnerLoopDiverged
 from metalearn_lib.learners import TextModel
-from metalearn_lib.meta_optimizers import Adam, GradientDescent, Problems, minimise, tuned
+from metalearn_lib.meta_optimizers import Adam, GradientDescent, Problems, minimise, tuned, tuned_for
 
 
 def blobs(number=3, *, seed=0, dtype=torch.float64, examples=12) -> Episodes:
@@ -127,3 +127,11 @@ def test_bad_settings_are_refused():
     texts = Episodes(places, labels, places, labels, 2, 1, Corpus("letters", ["a", "b"], ["a", "b"]))
     with pytest.raises(ValueError, match="TextModel"):
         Problems(network(), texts)
+
+
+def test_one_run_at_each_rate_tunes_for_several_numbers_of_steps():
+    problems, rates = Problems(nn.Linear(4, 2).double(), blobs()), [1e-4, 0.03, 0.3, 3.0, 1e300]
+    found = tuned_for([1, 5, 20], GradientDescent, rates, problems, seed=3)
+    assert found == [tuned(GradientDescent, rates, problems, steps=steps, seed=3) for steps in (1, 5, 20)]
+    with pytest.raises(ValueError, match="diverged at each"):
+        tuned_for([5, 20], GradientDescent, [1e300], problems)
