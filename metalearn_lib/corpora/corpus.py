@@ -7,7 +7,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -260,9 +260,11 @@ def same_text_key(text: str) -> str:
 
 
 def _plain(value: object) -> object:
-    """A mapping, an array or any other value of an annotation, as JSON can say it."""
+    """An annotation, what it holds, or a number of NumPy, as JSON can say it."""
     if isinstance(value, Mapping):
         return dict(value)
+    if is_dataclass(value):
+        return [type(value).__name__, vars(value)]
     return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 
