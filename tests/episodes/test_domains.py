@@ -51,15 +51,3 @@ def test_keys_tell_samplers_apart():
     assert SinusoidSampler(k_shot=5).key == SinusoidSampler(k_shot=5, seed=0).key
     settings = ({"k_shot": 5}, {"k_shot": 6}, {"n_query": 3}, {"seed": 2})
     assert len({SinusoidSampler(**setting).key for setting in settings}) == 4
-
-
-@pytest.mark.parametrize("sizes", [{"k_shot": 0}, {"n_query": 0}, {"k_shot": -1}, {"k_shot": 1.5}])
-def test_sizes_must_be_positive(sizes):
-    with pytest.raises(ValueError, match="must be a whole number ≥ 1"):
-        SinusoidSampler(**sizes)
-
-
-@pytest.mark.parametrize("drawn", [{"tasks": 0}, {"tasks": 1, "first": -1}])
-def test_bad_draws_are_refused(drawn):
-    with pytest.raises(ValueError, match=r"(tasks=0|first=-1)\): must be a whole number ≥ [01]"):
-        SinusoidSampler().sample(**drawn)

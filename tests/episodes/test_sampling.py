@@ -109,22 +109,12 @@ def test_overlap_is_possible_only_when_asked_for():
     [
         ({"n_way": 4}, "has 3 classes; use 2 ≤ n_way ≤ 3"),
         ({"n_way": 1}, "use 2 ≤ n_way"),
-        ({"n_way": 3, "k_shot": 0}, "k_shot=0"),
-        ({"n_way": 3, "k_shot": 1.5}, r"k_shot=1\.5"),
-        ({"n_way": 3, "n_query": -1}, "n_query=-1"),
         ({"n_way": 3, "k_shot": 5, "n_query": 15}, r"1 of 3 classes .* fewer than 20 examples: c1 \(9\)"),
     ],
 )
 def test_bad_input_names_value_rule_and_way_out(options, message):
     with pytest.raises(ValueError, match=message):
         EpisodeSampler(corpus(30, 9, 40), **options)
-
-
-def test_negative_numbers_of_episodes_are_refused():
-    sampler = EpisodeSampler(corpus(30, 30), n_way=2)
-    for arguments in ({"tasks": 0}, {"tasks": 1, "first": -1}):
-        with pytest.raises(ValueError, match="must be a whole number"):
-            sampler.sample(**arguments)
 
 
 @pytest.fixture
@@ -173,13 +163,3 @@ def test_regression_targets_are_the_ratings(reviews):
         RegressionSampler(corpus(9, 9))
     with pytest.raises(ValueError, match=r"dumbo \(3\)"):
         RegressionSampler(reviews, k_shot=2, n_query=2)
-
-
-def test_episodes_of_tensors_have_no_names():
-    from metalearn_lib import Episodes
-
-    episodes = Episodes(
-        torch.zeros(1, 2, 3), torch.tensor([[0, 1]]), torch.zeros(1, 2, 3), torch.tensor([[0, 1]]), 2, 1
-    )
-    with pytest.raises(ValueError, match="made from tensors"):
-        episodes.support_texts()
