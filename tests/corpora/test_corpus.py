@@ -1,7 +1,12 @@
-"""Subsets and splits: disjoint, complete, seeded, and refused with a reason where they cannot be made."""
+"""Subsets and splits: disjoint, complete, seeded, and refused with a reason where they cannot be made; identity."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -219,3 +224,61 @@ def test_a_corpus_is_itself_and_nothing_else():
     one, other = _corpus(), _corpus()
     assert one != other and len({one, other}) == 2
     assert repr(one) == "Corpus('toy': 40 texts, 10 classes)"
+
+
+FULL = Corpus(
+    "films", ["a", "b"], ["x", "y"], domains=["d", "e"], ratings=[1.0, 2.0], annotations=[(Span(0, 1),), ()],
+    official=["train", "test"],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"texts": ["a", "c"]},
+        {"labels": ["x", "x"]},
+        {"domains": ["d", "d"]},
+        {"domains": None},
+        {"ratings": [1.0, 2.5]},
+        {"annotations": [(Span(0, 1, "x"),), ()]},
+        {"annotations": [Details({"a": "b"}), ()]},
+        {"official": ["train", "train"]},
+    ],
+)
+def test_every_field_counts(change):
+    assert replace(FULL, **change).identity != FULL.identity
+
+
+def test_name_licence_and_kind_of_sequence_do_not_count():
+    same = replace(FULL, name="other", licence="CC0", texts=("a", "b"), ratings=np.array([1, 2], np.float32))
+    assert same.identity == FULL.identity == FULL.subset([0, 1]).identity
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((["a\0b", "c"], ["x", "y"]), (["a", "b\0c"], ["x", "y"])),
+        ((['a", "b', "c"], ["x", "y"]), (["a", 'b", "c'], ["x", "y"])),
+        ((["a", "b"], ["b", "a"]), (["a", "b"], ["a", "b"])),
+    ],
+)
+def test_a_separator_inside_a_text_is_no_separator(one, other):
+    assert Corpus("c", *one).identity != Corpus("c", *other).identity
+
+
+def test_half_a_surrogate_pair_is_a_text_like_any_other():
+    from metalearn_lib import EpisodeSampler, TfidfCentroid, evaluate
+    from metalearn_lib.classification import accuracy
+
+    labels = list("aaaabbbb")
+    tweets = Corpus("tweets", [f"cut tweet \ud83d {label} {i}" for i, label in enumerate(labels)], labels)
+    sampler = EpisodeSampler(tweets, n_way=2, k_shot=1, n_query=1)
+    assert evaluate(TfidfCentroid(tweets), sampler, episodes=3).key is not None
+    assert accuracy(tweets.labels, tweets).mean == 1
+
+
+def test_another_process_agrees():
+    corpus = "Corpus('c', ['ä', '\\ud800'], ['x', 'y'], ratings=[.1, 1])"
+    code = f"from metalearn_lib.corpora import Corpus; print({corpus}.identity)"
+    told = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+    assert told == Corpus("other", ["ä", "\ud800"], ["x", "y"], ratings=[0.1, 1]).identity

@@ -121,23 +121,13 @@ def test_empty_texts_are_refused_by_line_or_dropped(write):
     assert from_csv(path, drop_empty=True).texts == ["a", "b"]
 
 
-@pytest.mark.parametrize("missing", ["", "nan", "NaN", " "])
-def test_missing_labels_are_refused_even_when_empty_texts_are_dropped(write, missing):
-    with pytest.raises(CorpusError, match=r"'label' holds no usable label in 1 rows \(line 3\)"):
-        from_csv(write(f"text,label\na,x\nb,{missing}\nc,y\n"), drop_empty=True)
-
-
-def test_words_for_nothing_are_classes(write):
-    """Intents, relations and answers are called so; the docstring says that they are kept."""
-    assert from_csv(write("text,label\na,N/A\nb,None\nc,null\nd,NA\n")).labels == ["N/A", "None", "null", "NA"]
-
-
-def test_a_whole_number_is_one_class_in_both_formats(write):
-    written = ["1", "1.0", "-2.00", "1.5", "v1.0", "1.0.0"]
-    labels = ["1", "1", "-2", "1.5", "v1.0", "1.0.0"]
+def test_labels_that_are_words_for_nothing_truth_values_or_whole_numbers(write):
+    """Intents, relations and answers are called "None" and "N/A"; a whole number is one class however it is written."""
+    written = ["N/A", "None", "null", "NA", "1", "1.0", "-2.00", "1.5", "v1.0", "1.0.0", "s "]
+    labels = ["N/A", "None", "null", "NA", "1", "1", "-2", "1.5", "v1.0", "1.0.0", "s"]
     assert from_csv(write("text,label\n" + "".join(f"a,{label}\n" for label in written))).labels == labels
-    assert from_jsonl(write(_lines(*({"text": "a", "label": label} for label in written)))).labels == labels
-    assert from_jsonl(write(_lines(*({"text": "a", "label": n} for n in (1, 1.0, -2.0))))).labels == ["1", "1", "-2"]
+    rows = [{"text": "a", "label": label} for label in (*written, 0, 1, 1.0, -2.0, True, False)]
+    assert from_jsonl(write(_lines(*rows))).labels == [*labels, "0", "1", "1", "-2", "true", "false"]
 
 
 @pytest.mark.parametrize(
@@ -203,29 +193,24 @@ def test_json_lines(write):
     assert (corpus.texts, corpus.labels) == (["é\u2028", "b"], ["x", "y"])
 
 
-def test_numbers_and_truth_values_become_labels(write):
-    rows = [{"text": "a", "label": label} for label in (0, 1.0, True, False, "s ")]
-    assert from_jsonl(write(_lines(*rows))).labels == ["0", "1", "true", "false", "s"]
+@pytest.mark.parametrize("label", [None, float("nan"), float("inf"), 0.5, [], {}, "", "nan", "NaN", " "])
+def test_labels_that_are_none_are_refused_even_when_empty_texts_are_dropped(write, label):
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": label}, {"text": "c", "label": "y"}]
+    with pytest.raises(CorpusError, match=r"'label' holds no usable label in 1 rows \(line 2\)"):
+        from_jsonl(write(_lines(*rows)), drop_empty=True)
+    if isinstance(label, str):
+        with pytest.raises(CorpusError, match=r"'label' holds no usable label in 1 rows \(line 3\)"):
+            from_csv(write(f"text,label\na,x\nb,{label}\nc,y\n"), drop_empty=True)
 
 
-@pytest.mark.parametrize("label", [None, float("nan"), float("inf"), 0.5, [], {}, "", "nan"])
-def test_labels_that_are_none_are_refused(write, label):
-    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": label}]
-    with pytest.raises(CorpusError, match=r"no usable label in 1 rows \(line 2\)"):
-        from_jsonl(write(_lines(*rows)))
-
-
-@pytest.mark.parametrize("text", [3, ["a"], {"a": 1}])
-def test_texts_that_are_no_texts_are_refused(write, text):
-    with pytest.raises(CorpusError, match=r"holds something that is no text"):
-        from_jsonl(write(_lines({"text": text, "label": "x"}, {"text": "b", "label": "y"})))
-
-
-def test_a_null_text_is_an_empty_text(write):
+def test_a_null_text_is_an_empty_text_and_another_value_none(write):
     path = write(_lines({"text": None, "label": "x"}, {"text": "b", "label": "y"}, {"text": "c", "label": "x"}))
     with pytest.raises(CorpusError, match=r"empty"):
         from_jsonl(path)
     assert from_jsonl(path, drop_empty=True).texts == ["b", "c"]
+    for value in (3, ["a"], {"a": 1}):
+        with pytest.raises(CorpusError, match=r"holds something that is no text"):
+            from_jsonl(write(_lines({"text": value, "label": "x"}, {"text": "b", "label": "y"})))
 
 
 @pytest.mark.parametrize(
