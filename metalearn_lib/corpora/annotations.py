@@ -87,10 +87,3 @@ def spans(annotation: Annotation) -> Iterator[Span]:
                     "an annotation is a tuple of Span, a Relation, a tuple of PredicateRoles or Details, "
                     f"not {annotation!r}"
                 )
-
-
-def check_inside(annotation: Annotation, text: str) -> None:
-    """Raise `CorpusError` unless every span of the annotation lies inside the text."""
-    for span in spans(annotation):
-        if span.end > len(text):
-            raise CorpusError(f"{span} ends outside its text of {len(text)} characters: {text[:60]!r}")

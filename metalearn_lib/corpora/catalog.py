@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
-CONTENTS = ["corpus", "vectors", "model", "word pairs", "contexts"]
+CONTENTS = {  # what an entry may hold, and the verb that reads it
+    "corpus": "corpora.load({!r})",
+    "vectors": "corpora.glove()",
+    "model": "corpora.model_folder({!r})",
+    "word pairs": "corpora.word_pairs({!r})",
+    "contexts": "corpora.contexts({!r})",
+}
 KEEP = ["min_size", "min_domain", "truncated"]  # methods of Corpus
 
 
@@ -64,7 +70,8 @@ class CatalogEntry:
 
     def __post_init__(self) -> None:
         if self.content not in CONTENTS:
-            raise CorpusError(f"catalog entry {self.name!r}: content = {self.content!r} must be one of {CONTENTS}")
+            known = list(CONTENTS)
+            raise CorpusError(f"catalog entry {self.name!r}: content = {self.content!r} must be one of {known}")
         if unknown := sorted(set(self.keep).difference(KEEP)):
             raise CorpusError(f"catalog entry {self.name!r}: keep = {unknown} must be among {KEEP}")
 

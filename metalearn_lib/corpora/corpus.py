@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Any
 
-from .annotations import Annotation, check_inside, spans
+from .annotations import Annotation, spans
 from .catalog import CorpusError
 from .splits import PARTS, drawn_split, listed_split, published_split
 
@@ -54,7 +54,8 @@ class Corpus:
         if strange := [x for x in (*self.texts, *self.labels) if not isinstance(x, str)]:
             raise CorpusError(f"Corpus {self.name!r}: texts and labels are strings, found {strange[0]!r}")
         for text, annotation in zip(self.texts, self.annotations or (), strict=False):
-            check_inside(annotation, text)
+            if outside := [span for span in spans(annotation) if span.end > len(text)]:
+                raise CorpusError(f"{outside[0]} ends outside its text of {len(text)} characters: {text[:60]!r}")
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -149,7 +150,7 @@ class Corpus:
         """
         if n_words < 1:
             raise CorpusError(f"truncated({n_words}): keep at least one word")
-        if any(True for annotation in self.annotations or () for _ in spans(annotation)):
+        if any(list(spans(annotation)) for annotation in self.annotations or ()):
             raise CorpusError(
                 f"truncated({n_words}): the annotations of {self.name!r} mark places in its texts; "
                 "leave them out first with dataclasses.replace(corpus, annotations=None)"

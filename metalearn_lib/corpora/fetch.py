@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -138,9 +138,10 @@ def _workplace(target: Path) -> Iterator[Path]:
     folder = cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".partial-*"):
-            if _abandoned(left):
-                shutil.rmtree(left, ignore_errors=True)
+        for unfinished in folder.glob(".partial-*"):
+            with suppress(FileNotFoundError):  # another process has just finished with its own
+                if time.time() - unfinished.stat().st_mtime > _STALE_SECONDS:  # its process was killed
+                    shutil.rmtree(unfinished, ignore_errors=True)
         with ended_by_sigterm(), tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as temporary:
             yield Path(temporary)
     except OSError as error:
@@ -150,11 +151,3 @@ def _workplace(target: Path) -> Iterator[Path]:
                 "or set METALEARN_DATA to a folder on another disk"
             ) from error
         raise CorpusError(f"cannot write {target}: {error}; set METALEARN_DATA to a folder you may write") from error
-
-
-def _abandoned(folder: Path) -> bool:
-    """Whether an unfinished download is a day old: its process was killed."""
-    try:
-        return time.time() - folder.stat().st_mtime > _STALE_SECONDS
-    except FileNotFoundError:  # another process has just finished with it
-        return False

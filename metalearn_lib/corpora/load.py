@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import readers
-from .catalog import CatalogEntry, CorpusError, describe
+from .catalog import CONTENTS, CatalogEntry, CorpusError, describe
 from .corpus import Corpus
 from .fetch import paths
 
@@ -55,19 +55,10 @@ def model_folder(name: str) -> Path:
     return paths(name)["config.json"].parent
 
 
-_VERBS = {
-    "corpus": "corpora.load({!r})",
-    "vectors": "corpora.glove()",
-    "model": "corpora.model_folder({!r})",
-    "word pairs": "corpora.word_pairs({!r})",
-    "contexts": "corpora.contexts({!r})",
-}
-
-
 def _expected(name: str, content: str) -> CatalogEntry:
     entry = describe(name)
     if entry.content != content:
-        call = _VERBS[entry.content].format(name)
+        call = CONTENTS[entry.content].format(name)
         raise CorpusError(f"{name!r} is not a {content} but {entry.content}; use {call}")
     return entry
 
