@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from metalearn_lib.episodes import Episodes, Sampler, check_sizes
+from metalearn_lib.episodes import Episodes, Sampler
+from metalearn_lib.errors import check_options
 from metalearn_lib.modules import HasModes, evaluating
 from metalearn_lib.progress import progress_bar
 from metalearn_lib.scores import Score
@@ -49,7 +50,7 @@ def evaluate(
     """
     if metric not in (None, "accuracy", "macro_f1", "mse"):
         raise ValueError(f"evaluate(metric={metric!r}): use 'accuracy', 'macro_f1' or 'mse'")
-    episodes, batch = check_sizes("evaluate", episodes=episodes, batch=batch)
+    check_options("evaluate", episodes=episodes, batch=batch)
     if episodes < 2:
         raise ValueError(f"evaluate(episodes={episodes}): need episodes ≥ 2, or there is no interval")
     values: list[Tensor] = []

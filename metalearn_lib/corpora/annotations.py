@@ -72,32 +72,18 @@ def spans(annotation: Annotation) -> Iterator[Span]:
     >>> [span.label for span in spans(Relation(Span(0, 4, "Q1"), Span(9, 12, "Q2"), "P26"))]
     ['Q1', 'Q2']
     """
-    match annotation:
-        case Details():
-            return
-        case Relation(head=head, tail=tail, further=further):
-            yield from (head, tail, *further)
-        case tuple():
-            for part in annotation:
-                match part:
-                    case Span():
-                        yield part
-                    case PredicateRoles(predicate=predicate, arguments=arguments):
-                        yield from (predicate, *arguments)
-                    case _:
-                        raise _unknown(part)
-        case _:
-            raise _unknown(annotation)
-
-
-def check_inside(annotation: Annotation, text: str) -> None:
-    """Raise `CorpusError` unless every span of the annotation lies inside the text."""
-    for span in spans(annotation):
-        if span.end > len(text):
-            raise CorpusError(f"{span} ends outside its text of {len(text)} characters: {text[:60]!r}")
-
-
-def _unknown(part: object) -> CorpusError:
-    return CorpusError(
-        f"an annotation is a tuple of Span, a Relation, a tuple of PredicateRoles or Details, not {part!r}"
-    )
+    for part in annotation if isinstance(annotation, tuple) else (annotation,):
+        match part:
+            case Span():
+                yield part
+            case Relation(head=head, tail=tail, further=further):
+                yield from (head, tail, *further)
+            case PredicateRoles(predicate=predicate, arguments=arguments):
+                yield from (predicate, *arguments)
+            case Details():
+                pass
+            case _:
+                raise CorpusError(
+                    "an annotation is a tuple of Span, a Relation, a tuple of PredicateRoles or Details, "
+                    f"not {annotation!r}"
+                )

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
-CONTENTS = ("corpus", "vectors", "model", "word pairs", "contexts")
-KEEP = ("min_size", "min_domain", "truncated")  # methods of Corpus
+CONTENTS = {  # what an entry may hold, and the verb that reads it
+    "corpus": "corpora.load({!r})",
+    "vectors": "corpora.glove()",
+    "model": "corpora.model_folder({!r})",
+    "word pairs": "corpora.word_pairs({!r})",
+    "contexts": "corpora.contexts({!r})",
+}
+KEEP = ["min_size", "min_domain", "truncated"]  # methods of Corpus
 
 
 class CorpusError(ValueError):
@@ -41,9 +46,9 @@ class Source:
     base: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CatalogEntry:
-    """What the catalog says of one corpus; `size` is in bytes, `default` says that the chapters need it.
+    """What the catalog says of one corpus; `default` says that the chapters need it.
 
     `reader` names the format (see `readers`), `members` what the reader takes from the files, `keep` what is left of
     the corpus read: {"min_size": texts per class, "min_domain": texts per class and domain, "truncated": words}.
@@ -51,24 +56,34 @@ class CatalogEntry:
 
     name: str
     title: str
-    kind: str
-    content: str
     licence: str
     citation: str
-    size: int
-    default: bool
     sources: tuple[Source, ...]
+    content: str = "corpus"
+    default: bool = True
     reader: str = ""
     members: Mapping[str, str] = field(default_factory=dict)
     keep: Mapping[str, int] = field(default_factory=dict)
-    published: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-    split_sizes: tuple[int, int, int] | None = None
-    derived_from: tuple[str, ...] = ()
+    published: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    split_sizes: Sequence[int] | None = None
+    derived_from: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.content not in CONTENTS:
+            known = list(CONTENTS)
+            raise CorpusError(f"catalog entry {self.name!r}: content = {self.content!r} must be one of {known}")
+        if unknown := sorted(set(self.keep).difference(KEEP)):
+            raise CorpusError(f"catalog entry {self.name!r}: keep = {unknown} must be among {KEEP}")
 
     @property
-    def requirement(self) -> str:
-        """The package that carries the files, as pip writes it; empty for files fetched by https."""
-        return " ".join(source.requirement for source in self.sources if source.requirement)
+    def kind(self) -> str:
+        """Where it comes from: "pypi", "package", "https", or "derived" from other corpora."""
+        return "derived" if self.derived_from else self.sources[0].kind
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for source in self.sources for file in source.files)
 
     def member(self, key: str) -> str:
         """The file that a reader needs under this key; `CorpusError` where the entry does not name it."""
@@ -106,48 +121,18 @@ def _entries() -> dict[str, CatalogEntry]:
 def parse(toml: str) -> dict[str, CatalogEntry]:
     """The entries of a catalog by name; `CorpusError` for one that names something the catalog does not know."""
     raw = tomllib.loads(toml)
-    sources = {name: _source(name, values) for name, values in raw["source"].items()}
+    sources = {
+        name: Source(name=name, files=tuple(SourceFile(**file) for file in values.pop("files")), **values)
+        for name, values in raw["source"].items()
+    }
     entries: dict[str, CatalogEntry] = {}
     for name, values in raw["corpus"].items():
         try:
-            entries[name] = _entry(name, values, sources, entries)
+            parts = values.get("derived_from")
+            own = [s for part in parts for s in entries[part].sources] if parts else [sources[values.pop("source")]]
+            entries[name] = CatalogEntry(name=name, sources=tuple(dict.fromkeys(own)), **values)
         except KeyError as error:
             raise CorpusError(f"catalog entry {name!r}: {error} is missing or not known") from error
+        except TypeError as error:
+            raise CorpusError(f"catalog entry {name!r}: {error}") from error
     return entries
-
-
-def _source(name: str, values: dict[str, Any]) -> Source:
-    listed = tuple(SourceFile(**file) for file in values.pop("files"))
-    return Source(name=name, files=listed, **values)
-
-
-def _entry(
-    name: str, values: dict[str, Any], sources: Mapping[str, Source], known: Mapping[str, CatalogEntry]
-) -> CatalogEntry:
-    parts = values.get("derived_from", [])
-    own = list(dict.fromkeys(s for p in parts for s in known[p].sources)) or [sources[values["source"]]]
-    content = values.get("content", "corpus")
-    if content not in CONTENTS:
-        raise CorpusError(f"catalog entry {name!r}: content = {content!r} must be one of {list(CONTENTS)}")
-    keep = values.get("keep", {})
-    if unknown := sorted(set(keep) - set(KEEP)):
-        raise CorpusError(f"catalog entry {name!r}: keep = {unknown} must be among {list(KEEP)}")
-    sizes = values.get("split_sizes")
-    published = values.get("published", {})
-    return CatalogEntry(
-        name=name,
-        title=values["title"],
-        kind="derived" if parts else own[0].kind,
-        content=content,
-        licence=values["licence"],
-        citation=values["citation"],
-        size=sum(file.size for source in own for file in source.files),
-        default=values.get("default", True),
-        sources=tuple(own),
-        reader=values.get("reader", ""),
-        members=values.get("members", {}),
-        keep=keep,
-        published={k: {part: tuple(v) for part, v in split.items()} for k, split in published.items()},
-        split_sizes=(sizes[0], sizes[1], sizes[2]) if sizes else None,
-        derived_from=tuple(parts),
-    )

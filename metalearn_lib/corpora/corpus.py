@@ -7,16 +7,15 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any, TypeVar
+from itertools import chain
+from typing import Any
 
-from .annotations import Annotation, check_inside, spans
+from .annotations import Annotation, spans
 from .catalog import CorpusError
-from .splits import Split, class_split
+from .splits import PARTS, drawn_split, listed_split, published_split
 
-_Item = TypeVar("_Item")
 _PER_TEXT = ("texts", "labels", "domains", "ratings", "annotations", "official")
 
 
@@ -55,7 +54,8 @@ class Corpus:
         if strange := [x for x in (*self.texts, *self.labels) if not isinstance(x, str)]:
             raise CorpusError(f"Corpus {self.name!r}: texts and labels are strings, found {strange[0]!r}")
         for text, annotation in zip(self.texts, self.annotations or (), strict=False):
-            check_inside(annotation, text)
+            if outside := [span for span in spans(annotation) if span.end > len(text)]:
+                raise CorpusError(f"{outside[0]} ends outside its text of {len(text)} characters: {text[:60]!r}")
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -77,7 +77,7 @@ class Corpus:
             values = getattr(self, name)
             items = None if values is None else list(values)
             # JSON tells a separator from a text that contains it, and writes half a surrogate pair as \ud800.
-            digest.update(json.dumps([name, items], sort_keys=True, default=_plain).encode())
+            digest.update(json.dumps([name, items], default=_plain).encode())
         return digest.hexdigest()[:16]
 
     @property
@@ -87,8 +87,7 @@ class Corpus:
 
     def counts(self) -> dict[str, int]:
         """Texts per class, in the order of `classes`."""
-        counted = Counter(self.labels)
-        return {label: counted[label] for label in sorted(counted)}
+        return dict(sorted(Counter(self.labels).items()))
 
     def label_numbers(self, classes: Sequence[str]) -> list[int]:
         """The place of each text's label in `classes`; `CorpusError` for a label that is not there.
@@ -109,37 +108,29 @@ class Corpus:
         chosen = [int(index) for index in indices]
         if (outside := next((i for i in chosen if not 0 <= i < len(self)), None)) is not None:
             raise CorpusError(f"subset: index {outside} is outside {self.name!r}, which has {len(self)} texts")
-        changes: dict[str, Any] = {
-            key: _pick(values, chosen) for key in _PER_TEXT if (values := getattr(self, key)) is not None
-        }
-        return replace(self, name=name or self.name, **changes)
+        fields = {key: values for key in _PER_TEXT if (values := getattr(self, key)) is not None}
+        kept: dict[str, Any] = {key: [values[i] for i in chosen] for key, values in fields.items()}
+        return replace(self, name=name or self.name, **kept)
 
     def only(
-        self,
-        labels: Iterable[str] | None = None,
-        name: str | None = None,
-        *,
-        domains: Iterable[str] | None = None,
+        self, labels: Iterable[str] | None = None, name: str | None = None, *, domains: Iterable[str] | None = None
     ) -> Corpus:
         """The texts of these classes, or domains, or both; `CorpusError` for one that does not occur."""
-        wanted = self._known(labels, self.labels, "class")
-        places = self._known(domains, self._domains(), "domain") if domains is not None else set()
-        return self.subset(
-            (
-                i
-                for i, label in enumerate(self.labels)
-                if (labels is None or label in wanted) and (domains is None or self._domains()[i] in places)
-            ),
-            name,
-        )
+        chosen: Iterable[int] = range(len(self))
+        if labels is not None:
+            chosen = self._where(chosen, self.labels, labels, "class")
+        if domains is not None:
+            chosen = self._where(chosen, self._domains(), domains, "domain")
+        return self.subset(chosen, name)
 
     def at_most(self, n_per_class: int, seed: int = 0) -> Corpus:
         """At most `n_per_class` texts of each class, drawn with `seed`, in their old order."""
         if n_per_class < 1:
             raise CorpusError(f"at_most({n_per_class}): keep at least one text per class")
         rng = random.Random(seed)
-        kept = [i for _, ids in sorted(_grouped(self.labels).items()) for i in _sample(rng, ids, n_per_class)]
-        return self.subset(sorted(kept))
+        groups = sorted(_grouped(self.labels).items())
+        kept = [ids if len(ids) <= n_per_class else rng.sample(ids, n_per_class) for _, ids in groups]
+        return self.subset(sorted(chain.from_iterable(kept)))
 
     def min_size(self, n: int) -> Corpus:
         """Only the classes with at least `n` texts."""
@@ -148,12 +139,9 @@ class Corpus:
 
     def min_domain(self, n: int) -> Corpus:
         """Only the domains that have at least `n` texts of every class of the corpus (a domain is a task)."""
-        counted: dict[str, Counter[str]] = defaultdict(Counter)
-        for domain, label in zip(self._domains(), self.labels, strict=True):
-            counted[domain][label] += 1
-        classes = self.classes
-        kept = {domain for domain, c in counted.items() if all(c[label] >= n for label in classes)}
-        return self.subset(i for i, domain in enumerate(self._domains()) if domain in kept)
+        counts, classes = Counter(zip(self._domains(), self.labels, strict=True)), self.classes
+        small = {domain for domain in self._domains() if any(counts[domain, label] < n for label in classes)}
+        return self.subset(i for i, domain in enumerate(self._domains()) if domain not in small)
 
     def truncated(self, n_words: int) -> Corpus:
         """The same corpus with each text cut to its first `n_words` words (white space separates words).
@@ -162,7 +150,7 @@ class Corpus:
         """
         if n_words < 1:
             raise CorpusError(f"truncated({n_words}): keep at least one word")
-        if any(True for annotation in self.annotations or () for _ in spans(annotation)):
+        if any(list(spans(annotation)) for annotation in self.annotations or ()):
             raise CorpusError(
                 f"truncated({n_words}): the annotations of {self.name!r} mark places in its texts; "
                 "leave them out first with dataclasses.replace(corpus, annotations=None)"
@@ -171,10 +159,8 @@ class Corpus:
 
     def without_duplicates(self) -> Corpus:
         """Each text once (its first occurrence), compared without regard to case and white space."""
-        first: dict[str, int] = {}
-        for i, text in enumerate(self.texts):
-            first.setdefault(same_text_key(text), i)
-        return self.subset(first.values())
+        copies = _grouped([same_text_key(text) for text in self.texts])
+        return self.subset(first for first, *_ in copies.values())
 
     def split_classes(
         self,
@@ -182,47 +168,34 @@ class Corpus:
         *,
         seed: int | None = None,
         sizes: Sequence[int] | None = None,
-        fractions: Sequence[float] | None = None,
-        labels: Mapping[str, Iterable[str]] | str | Path | None = None,
-        prefix: Mapping[str, Iterable[str]] | None = None,
+        labels: Mapping[str, Iterable[str]] | None = None,
     ) -> tuple[Corpus, Corpus, Corpus]:
         """Train, valid and test corpora that share no class.
 
-        Without arguments: the first published split, else a random one with seed 0. `split` names a
-        published one; `seed` with `sizes` (classes per part) or `fractions` draws one; `labels` lists the
-        classes, as a dict or as a folder with labels.train.txt, labels.valid.txt and labels.test.txt;
-        `prefix` gives beginnings of labels, as a dict.
+        Without arguments: the first published split, else a random one with seed 0. `split` names a published one;
+        `seed` and `sizes` (classes per part) draw one; `labels` lists the classes of each part.
         Raises `CorpusError` for unknown, overlapping or empty parts.
 
         >>> corpus = Corpus("toy", list("abcde"), ["c1", "c2", "c3", "c4", "c5"])
         >>> [part.classes for part in corpus.split_classes(sizes=[2, 1, 2], seed=1)]
         [['c3', 'c4'], ['c5'], ['c1', 'c2']]
         """
-        parts: Split = class_split(
-            self.name, self.classes, self.published, self.split_sizes,
-            split=split, seed=seed, sizes=sizes, fractions=fractions, labels=labels, prefix=prefix,
-        )  # fmt: skip
-        train, valid, test = (self.only(parts[part], f"{self.name}/{part}") for part in ("train", "valid", "test"))
+        drawn = seed is not None or sizes is not None
+        if (split is not None) + drawn + (labels is not None) > 1:
+            raise CorpusError(f"split_classes of {self.name!r}: give one of split, seed/sizes, labels")
+        if labels is not None:
+            parts = listed_split(self.name, self.classes, labels)
+        elif split is not None or (self.published and not drawn):
+            parts = published_split(self.name, self.classes, self.published, split)
+        else:
+            parts = drawn_split(self.name, self.classes, seed or 0, self._usual_sizes() if sizes is None else sizes)
+        train, valid, test = (self.only(parts[part], f"{self.name}/{part}") for part in PARTS)
         return train, valid, test
 
-    def split_domains(
-        self, *, seed: int = 0, sizes: Sequence[int] | None = None, fractions: Sequence[float] | None = None
-    ) -> tuple[Corpus, Corpus, Corpus]:
+    def split_domains(self, *, seed: int = 0, sizes: Sequence[int] | None = None) -> tuple[Corpus, Corpus, Corpus]:
         """Train, valid and test corpora that share no domain, drawn with `seed` (a domain is a task)."""
-        domains = self._domains()
-        parts = class_split(
-            f"{self.name} domains",
-            sorted(set(domains)),
-            {},
-            None,
-            seed=seed,
-            sizes=sizes,
-            fractions=fractions,
-        )
-        train, valid, test = (
-            self.subset((i for i, d in enumerate(domains) if d in set(parts[part])), f"{self.name}/{part}")
-            for part in ("train", "valid", "test")
-        )
+        parts = drawn_split(f"{self.name} domains", sorted(set(self._domains())), seed, sizes)
+        train, valid, test = (self.only(name=f"{self.name}/{part}", domains=parts[part]) for part in PARTS)
         return train, valid, test
 
     def split_texts(self, fractions: Sequence[float], seed: int = 0) -> list[Corpus]:
@@ -230,7 +203,7 @@ class Corpus:
         if not fractions or min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-6:
             raise CorpusError(f"split_texts({list(fractions)}): give positive fractions that add up to 1")
         rng = random.Random(seed)
-        copies: dict[str, list[int]] = _grouped([same_text_key(text) for text in self.texts])
+        copies = _grouped([same_text_key(text) for text in self.texts])
         by_class: dict[str, list[list[int]]] = defaultdict(list)
         for ids in copies.values():
             by_class[self.labels[ids[0]]].append(ids)
@@ -242,11 +215,17 @@ class Corpus:
                 part.extend(i for ids in groups[begin:end] for i in ids)
         return [self.subset(sorted(ids), f"{self.name}/part{k + 1}") for k, ids in enumerate(chosen)]
 
-    def _known(self, wanted: Iterable[str] | None, present: Sequence[str], what: str) -> set[str]:
-        names = set([wanted] if isinstance(wanted, str) else wanted or ())
-        if missing := sorted(names.difference(present)):
-            raise CorpusError(f"{self.name!r} has no {what} {_some(missing)}; it has {_some(sorted(set(present)))}")
-        return names
+    def _where(self, indices: Iterable[int], values: Sequence[str], wanted: Iterable[str], what: str) -> Iterable[int]:
+        names = {wanted} if isinstance(wanted, str) else set(wanted)
+        if missing := sorted(names.difference(values)):
+            raise CorpusError(f"{self.name!r} has no {what} {_some(missing)}; it has {_some(sorted(set(values)))}")
+        return [i for i in indices if values[i] in names]
+
+    def _usual_sizes(self) -> Sequence[int] | None:
+        """Classes per part as the corpus is usually cut, as long as it still has all its classes."""
+        usual: list[Sequence[int]] = [self.split_sizes] if self.split_sizes else []
+        usual += [[len(split[part]) for part in PARTS] for split in self.published.values()]
+        return next((sizes for sizes in usual if sum(sizes) == len(self.classes)), None)
 
     def _domains(self) -> Sequence[str]:
         if self.domains is None:
@@ -259,17 +238,9 @@ def same_text_key(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def _plain(value: object) -> object:
-    """An annotation, what it holds, or a number of NumPy, as JSON can say it."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    if is_dataclass(value):
-        return [type(value).__name__, vars(value)]
-    return value.tolist() if hasattr(value, "tolist") else repr(value)
-
-
-def _pick(values: Sequence[_Item], indices: list[int]) -> list[_Item]:
-    return [values[i] for i in indices]
+def _plain(value: Any) -> object:
+    """A number of numpy or an annotation, as JSON can say it."""
+    return value.item() if hasattr(value, "item") else repr(value)
 
 
 def _grouped(keys: Sequence[str]) -> dict[str, list[int]]:
@@ -277,10 +248,6 @@ def _grouped(keys: Sequence[str]) -> dict[str, list[int]]:
     for i, key in enumerate(keys):
         groups[key].append(i)
     return groups
-
-
-def _sample(rng: random.Random, ids: list[int], n: int) -> list[int]:
-    return ids if len(ids) <= n else rng.sample(ids, n)
 
 
 def _some(labels: Sequence[str], most: int = 20) -> str:

@@ -39,9 +39,10 @@ def _mirrored(source: Source, file: SourceFile) -> Path | None:
     mirror = os.environ.get("METALEARN_MIRROR")
     if not mirror:
         return None
-    if not Path(mirror).expanduser().is_dir():
+    folder = Path(mirror).expanduser()
+    if not folder.is_dir():
         raise CorpusError(f"METALEARN_MIRROR={mirror} is not a folder; correct it or unset it")
-    path = Path(mirror).expanduser() / source.name / file.path
+    path = folder / source.name / file.path
     return path if path.is_file() else None
 
 
@@ -55,9 +56,8 @@ def _pip_download(source: Source, file: SourceFile, folder: Path, name: str) -> 
     environment = dict(os.environ)
     if source.source_archive:
         command += ["--use-pep517", "--no-build-isolation"]
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [str(_backend(folder, source)), *filter(None, [os.environ.get("PYTHONPATH")])]
-        )
+        usual = os.environ.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([str(_backend(folder, source)), *([usual] if usual else [])])
     done = run(command, environment)
     if done.returncode == 0:
         return
@@ -108,14 +108,9 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
 
 def run(command: list[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """Run a program to its end; an interruption ends it too, with all that it started."""
+    pipe = subprocess.PIPE
     with subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
+        command, env=environment, stdout=pipe, stderr=pipe, text=True, errors="replace", start_new_session=True
     ) as child:
         try:
             said, complained = child.communicate()
@@ -132,22 +127,22 @@ def run(command: list[str], environment: Mapping[str, str]) -> subprocess.Comple
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
     """Put in order what was begun inside before SIGTERM ends the program; not in a thread, nor where it is handled."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
     received: list[int] = []
 
     def leave(number: int, _: object) -> None:
         received.append(number)
         raise SystemExit(128 + number)
 
-    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if ours:
-        signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGTERM, leave)
     try:
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        for number in received:  # a notebook would only end the cell for a SystemExit
-            signal.raise_signal(number)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        if received:  # a notebook would only end the cell for a SystemExit
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _https_download(address: str, arrived: Path, way_out: str, name: str) -> None:

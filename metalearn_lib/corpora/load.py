@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import readers
-from .catalog import CatalogEntry, CorpusError, describe
+from .catalog import CONTENTS, CatalogEntry, CorpusError, describe
 from .corpus import Corpus
-from .fetch import paths, verify
+from .fetch import paths
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,20 +26,17 @@ def load(name: str) -> Corpus:
     entry = _expected(name, "corpus")
     if entry.derived_from:
         return readers.pooled(entry, [load(part) for part in entry.derived_from])
-    corpus: Corpus = _read(entry)
-    return corpus
+    return _read(entry)
 
 
 def word_pairs(name: str) -> WordPairs:
     """Word pairs with human scores: "wordsim353" (relatedness) or "simlex999" (similarity).   Chapter: 06"""
-    pairs: WordPairs = _read(_expected(name, "word pairs"))
-    return pairs
+    return _read(_expected(name, "word pairs"))
 
 
 def contexts(name: str) -> dict[int, list[Chimera]]:
     """Invented words in real contexts with human ratings, by the number of contexts: "chimeras".   Chapter: 06"""
-    by_shots: dict[int, list[Chimera]] = _read(_expected(name, "contexts"))
-    return by_shots
+    return _read(_expected(name, "contexts"))
 
 
 def glove() -> tuple[list[str], npt.NDArray[np.float32]]:
@@ -58,19 +55,10 @@ def model_folder(name: str) -> Path:
     return paths(name)["config.json"].parent
 
 
-_VERBS = {
-    "corpus": "corpora.load({!r})",
-    "vectors": "corpora.glove()",
-    "model": "corpora.model_folder({!r})",
-    "word pairs": "corpora.word_pairs({!r})",
-    "contexts": "corpora.contexts({!r})",
-}
-
-
 def _expected(name: str, content: str) -> CatalogEntry:
     entry = describe(name)
     if entry.content != content:
-        call = _VERBS[entry.content].format(name)
+        call = CONTENTS[entry.content].format(name)
         raise CorpusError(f"{name!r} is not a {content} but {entry.content}; use {call}")
     return entry
 
@@ -82,9 +70,5 @@ def _read(entry: CatalogEntry) -> Any:
     except CorpusError:
         raise
     except Exception as error:
-        # A file whose size and date are those of the hash that is remembered may have been altered all the same.
-        problems = verify(entry.name)
         said = f"its files are not what reader = {entry.reader!r} reads; correct the entry of the catalog"
-        raise CorpusError(
-            f"{entry.name!r}: {type(error).__name__}: {error}; {problems[0] if problems else said}"
-        ) from error
+        raise CorpusError(f"{entry.name!r}: {type(error).__name__}: {error}; {said}") from error

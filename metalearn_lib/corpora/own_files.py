@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from .corpus import Corpus
 from .tables import likely_delimiter, read_rows, read_text
 
 _MOST_ROWS = 5
-_Row = tuple[int, Mapping[str, Any]]  # the row's number as an editor counts lines of data, and its cells by column
+_Row = tuple[int, Mapping[Any, Any]]  # the row's number as an editor counts lines of data, and its cells by column
 
 
 def from_csv(
@@ -29,8 +28,6 @@ def from_csv(
     delimiter: str | None = None,
     drop_empty: bool = False,
     name: str | None = None,
-    licence: str = "",
-    citation: str = "",
 ) -> Corpus:
     """A corpus from a table with a header: `text`, `label`, `domain` and `rating` name columns.
 
@@ -41,17 +38,17 @@ def from_csv(
     empty texts (unless `drop_empty`), one class only, wrong encodings and compressed files.
     Chapter: 13
     """
-    columns, path = _Columns(text, label, domain, rating), Path(path)
+    columns, path = _columns(text=text, label=label, domain=domain, rating=rating), Path(path)
     table = read_text(path, encoding)
     if delimiter is None:
-        delimiter = likely_delimiter(table, columns.named)
+        delimiter = likely_delimiter(table, list(columns.values()))
     elif len(delimiter) != 1 or delimiter in '\r\n"':
         raise CorpusError(f"from_csv: delimiter={delimiter!r} must be one character, not a line end or quotation mark")
     rows: list[_Row] = []
     lines = read_rows(path, table, delimiter)
     header = next(lines)[1]
-    columns.require(header, str(path))
-    if twice := [column for column in columns.named if header.count(column) > 1]:
+    _require(columns, header, str(path))
+    if twice := [column for column in columns.values() if header.count(column) > 1]:
         raise CorpusError(f"{path} has more than one column {twice[0]!r}; rename one")
     for line, cells in lines:
         if len(cells) != len(header):
@@ -60,7 +57,7 @@ def from_csv(
                 f"quote texts that hold the delimiter {delimiter!r}, or give delimiter="
             )
         rows.append((line, dict(zip(header, cells, strict=True))))
-    return columns.corpus(path, rows, drop_empty, name, licence, citation)
+    return _corpus(path, rows, columns, drop_empty, name)
 
 
 def from_jsonl(
@@ -73,11 +70,9 @@ def from_jsonl(
     encoding: str | None = None,
     drop_empty: bool = False,
     name: str | None = None,
-    licence: str = "",
-    citation: str = "",
 ) -> Corpus:
     """A corpus from a file with one JSON object a line; options, labels and errors as in `from_csv`. Chapter: 13"""
-    columns, path = _Columns(text, label, domain, rating), Path(path)
+    columns, path = _columns(text=text, label=label, domain=domain, rating=rating), Path(path)
     rows: list[_Row] = []
     for number, line in enumerate(read_text(path, encoding).split("\n"), 1):
         if not line.strip():
@@ -91,69 +86,56 @@ def from_jsonl(
             raise CorpusError(f"{place}: brackets are nested too deep to be read; write a text and a label") from None
         if not isinstance(row, dict):
             raise CorpusError(f"{place}: a {type(row).__name__}, not an object with keys")
-        columns.require(list(row), place)
+        _require(columns, list(row), place)
         rows.append((number, row))
-    return columns.corpus(path, rows, drop_empty, name, licence, citation)
+    return _corpus(path, rows, columns, drop_empty, name)
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """The columns of a file that hold the text and the label and, where there are any, the domain and the rating."""
+def _columns(**options: str | None) -> dict[str, str]:
+    """The names of the columns that hold the text and the label and, where there are any, the domain and the rating."""
+    for option, column in options.items():
+        if not isinstance(column, str) and (column is not None or option in ("text", "label")):
+            raise CorpusError(f"{option}={column!r} is no column; give its name as a string")
+    return {option: column for option, column in options.items() if column is not None}
 
-    text: str
-    label: str
-    domain: str | None
-    rating: str | None
 
-    def __post_init__(self) -> None:
-        for option in fields(self):
-            column = getattr(self, option.name)
-            if not isinstance(column, str) and (column is not None or option.name in ("text", "label")):
-                raise CorpusError(f"{option.name}={column!r} is no column; give its name as a string")
+def _require(columns: Mapping[str, str], present: Sequence[str], place: str) -> None:
+    if missing := [column for column in columns.values() if column not in present]:
+        asked, found = (", ".join(map(repr, names)) for names in (missing, present))
+        raise CorpusError(f"{place}: no column {asked}; found {found or 'none'}. Name yours: text=, label=")
 
-    @property
-    def named(self) -> list[str]:
-        return [column for column in (self.text, self.label, self.domain, self.rating) if column is not None]
 
-    def require(self, present: Sequence[str], place: str) -> None:
-        if missing := [column for column in self.named if column not in present]:
-            asked, found = (", ".join(map(repr, columns)) for columns in (missing, present))
-            raise CorpusError(f"{place}: no column {asked}; found {found or 'none'}. Name yours: text=, label=")
+def _corpus(path: Path, rows: list[_Row], columns: Mapping[str, str], drop_empty: bool, name: str | None) -> Corpus:
+    text, label, domain, rating = (columns.get(option) for option in ("text", "label", "domain", "rating"))
 
-    def corpus(
-        self, path: Path, rows: Sequence[_Row], drop_empty: bool, name: str | None, licence: str, citation: str
-    ) -> Corpus:
-        text, label, rating = self.text, self.label, self.rating
-        if not rows:
-            raise CorpusError(f"{path} has no rows of data")
+    def refuse(column: str | None, is_bad: Callable[[Any], bool], what: str, way_out: str) -> None:
+        if bad := [line for line, row in rows if is_bad(row[column])]:
+            shown = ", ".join(map(str, bad[:_MOST_ROWS])) + (", …" if len(bad) > _MOST_ROWS else "")
+            raise CorpusError(f"{path}: column {column!r} {what} in {len(bad)} rows (line {shown}); {way_out}")
 
-        def refuse(column: str, is_bad: Callable[[Any], bool], what: str, way_out: str) -> None:
-            if bad := [line for line, row in rows if is_bad(row[column])]:
-                shown = ", ".join(map(str, bad[:_MOST_ROWS])) + (", …" if len(bad) > _MOST_ROWS else "")
-                raise CorpusError(f"{path}: column {column!r} {what} in {len(bad)} rows (line {shown}); {way_out}")
-
-        refuse(text, lambda value: not isinstance(value, str | None), "holds something that is no text", "give strings")
-        if drop_empty:
-            rows = [(line, row) for line, row in rows if not _is_empty(row[text])]
-        refuse(text, _is_empty, "is empty", "fill in the texts, or leave them out with drop_empty=True")
-        for column in filter(None, (text, label, self.domain)):
-            what = "holds half a character (a lone surrogate, such as \\ud800)"
-            refuse(column, _is_broken, what, "write the file again from its source, or take the character out")
-        way_out = "give every text a string or a whole number"
-        refuse(label, lambda value: not _label(value), "holds no usable label", way_out)
-        labels = [_label(row[label]) for _, row in rows]
-        if len(set(labels)) < 2:
-            what = f"all {len(rows)} texts have the label {labels[0]!r}" if rows else "no text is left"
-            raise CorpusError(f"{path}: {what}")
-        return Corpus(
-            name=name or path.stem,
-            texts=[row[text] for _, row in rows],
-            labels=labels,
-            domains=[str(row[self.domain]) for _, row in rows] if self.domain else None,
-            ratings=[_number(path, line, rating, row[rating]) for line, row in rows] if rating else None,
-            licence=licence,
-            citation=citation,
-        )
+    if not rows:
+        raise CorpusError(f"{path} has no rows of data")
+    refuse(text, lambda value: not isinstance(value, str | None), "holds something that is no text", "give strings")
+    if drop_empty:
+        rows = [(line, row) for line, row in rows if not _is_empty(row[text])]
+    refuse(text, _is_empty, "is empty", "fill in the texts, or leave them out with drop_empty=True")
+    for column in filter(None, (text, label, domain)):
+        what = "holds half a character (a lone surrogate, such as \\ud800)"
+        refuse(column, _is_broken, what, "write the file again from its source, or take the character out")
+    refuse(
+        label, lambda value: not _label(value), "holds no usable label", "give every text a string or a whole number"
+    )
+    labels = [_label(row[label]) for _, row in rows]
+    if len(set(labels)) < 2:
+        what = f"all {len(rows)} texts have the label {labels[0]!r}" if rows else "no text is left"
+        raise CorpusError(f"{path}: {what}")
+    return Corpus(
+        name=name or path.stem,
+        texts=[row[text] for _, row in rows],
+        labels=labels,
+        domains=[str(row[domain]) for _, row in rows] if domain else None,
+        ratings=[_number(path, line, rating, row[rating]) for line, row in rows] if rating else None,
+    )
 
 
 def _is_empty(value: str | None) -> bool:

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 from .catalog import CorpusError
@@ -33,9 +33,8 @@ def read_text(path: Path, encoding: str | None = None) -> str:
     if not path.is_file():
         raise CorpusError(f"{path} is not a file" if path.exists() else f"{path} does not exist")
     raw = path.read_bytes()
-    for start, what in _PACKED.items():
-        if raw.startswith(start):
-            raise CorpusError(f"{path} is {what}")
+    if packed := next((what for start, what in _PACKED.items() if raw.startswith(start)), None):
+        raise CorpusError(f"{path} is {packed}")
     try:
         text = raw.decode(encoding or "utf-8-sig")
     except (LookupError, TypeError):
@@ -61,23 +60,21 @@ def likely_encoding(raw: bytes) -> str:
     if b"\0" in start:
         return "utf-16-le" if start[1::2].count(0) >= start[::2].count(0) else "utf-16-be"
     for name in ("utf-8", "cp1252"):
-        try:
+        with suppress(UnicodeDecodeError):
             raw.decode(name)
-        except UnicodeDecodeError:
-            continue
-        return name
+            return name
     return "latin-1"
 
 
 def likely_delimiter(text: str, columns: Sequence[str]) -> str:
     """Of comma, tab, semicolon and bar the one that gives a header with these columns, whatever their capitals."""
     header = next((line for line in io.StringIO(text) if line.strip("\n \t,;|")), "")
-    splits = {
-        mark: [cell.strip().casefold() for cell in next(csv.reader([header], delimiter=mark), [])]
-        for mark in DELIMITERS
-    }
-    found = {mark: sum(column.casefold() in cells for column in columns) for mark, cells in splits.items()}
-    return max(DELIMITERS, key=lambda mark: (found[mark], len(splits[mark])))
+
+    def fits(delimiter: str) -> tuple[int, int]:
+        cells = [cell.strip().casefold() for cell in next(csv.reader([header], delimiter=delimiter), [])]
+        return sum(column.casefold() in cells for column in columns), len(cells)
+
+    return max(DELIMITERS, key=fits)
 
 
 def read_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -86,26 +83,19 @@ def read_rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list
     Raises:
         CorpusError: there is no row, or a quotation mark is not closed.
     """
-    with _long_cells():
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        try:
-            blank = True
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    yield reader.line_num, [cell.strip() for cell in cells] if blank else cells
-                    blank = False
-        except csv.Error as error:
-            raise CorpusError(
-                f"{path}, line {reader.line_num}: {error}; a quotation mark is opened and not closed properly"
-            ) from None
-        if blank:
-            raise CorpusError(f"{path} is empty; the first line names the columns")
-
-
-@contextmanager
-def _long_cells() -> Iterator[None]:
     usual = csv.field_size_limit(2**31 - 1)  # a text may be longer than the 131,072 characters csv allows
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    blank = True
     try:
-        yield
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, [cell.strip() for cell in cells] if blank else cells
+                blank = False
+    except csv.Error as error:
+        raise CorpusError(
+            f"{path}, line {reader.line_num}: {error}; a quotation mark is opened and not closed properly"
+        ) from None
     finally:
         csv.field_size_limit(usual)
+    if blank:
+        raise CorpusError(f"{path} is empty; the first line names the columns")

@@ -2,7 +2,7 @@
 
 from metalearn_lib.episodes.batch import Episodes
 from metalearn_lib.episodes.domains import DomainSampler, RegressionSampler, SinusoidSampler
-from metalearn_lib.episodes.sampling import EpisodeSampler, Sampler, TaskSampler, check_sizes, positions
+from metalearn_lib.episodes.sampling import EpisodeSampler, Sampler, TaskSampler, positions
 
 __all__ = [
     "DomainSampler",
@@ -12,6 +12,5 @@ __all__ = [
     "Sampler",
     "SinusoidSampler",
     "TaskSampler",
-    "check_sizes",
     "positions",
 ]

@@ -9,7 +9,8 @@ from torch import Tensor
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.episodes.batch import Episodes
 from metalearn_lib.episodes.draws import choose, uniforms
-from metalearn_lib.episodes.sampling import TaskSampler, check_sizes, numbers_of, positions
+from metalearn_lib.episodes.sampling import TaskSampler, numbers_of, positions
+from metalearn_lib.errors import check_options
 
 
 class _OneDomainATask(TaskSampler):
@@ -31,7 +32,7 @@ class DomainSampler(_OneDomainATask):
     def __init__(
         self, corpus: Corpus, *, k_shot: int = 5, n_query: int = 5, seed: int = 0, skip_small: bool = False
     ) -> None:
-        k_shot, n_query = check_sizes("DomainSampler", k_shot=k_shot, n_query=n_query)
+        check_options("DomainSampler", k_shot=k_shot, n_query=n_query)
         domains, labels = _domains(corpus), corpus.classes
         if len(labels) < 2:
             raise ValueError(f"DomainSampler: {corpus.name!r} has one label, {labels}; a task needs two")
@@ -80,8 +81,8 @@ class SinusoidSampler:
     """
 
     def __init__(self, *, k_shot: int = 10, n_query: int = 10, seed: int = 0) -> None:
-        self.k_shot, self.n_query = check_sizes("SinusoidSampler", k_shot=k_shot, n_query=n_query)
-        (self.seed,) = check_sizes("SinusoidSampler", least=None, seed=seed)
+        check_options("SinusoidSampler", k_shot=k_shot, n_query=n_query, seed=seed)
+        self.k_shot, self.n_query, self.seed = map(int, (k_shot, n_query, seed))
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -96,11 +97,10 @@ class SinusoidSampler:
     def sample(self, tasks: int = 1, *, first: int = 0) -> Episodes:
         """Tasks number `first` … `first + tasks - 1`; the same numbers always give the same tasks."""
         amplitude, phase = self.waves(tasks, first=first)
-        size = self.k_shot + self.n_query
+        k, size = self.k_shot, self.k_shot + self.n_query
         numbers = numbers_of(tasks, first, examples=size)
         x = 10 * torch.from_numpy(uniforms(self.seed, numbers, stream=1, size=size)).float() - 5
         y = amplitude * torch.sin(x + phase)
-        k = self.k_shot
         return Episodes(x[:, :k, None], y[:, :k], x[:, k:, None], y[:, k:], 1, k)
 
 

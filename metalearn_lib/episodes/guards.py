@@ -6,9 +6,11 @@ Each guard returns a `Leak`, which is true when something leaks; `check_disjoint
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cache
+from itertools import islice, starmap
+from typing import TYPE_CHECKING, Any
 
 from metalearn_lib.corpora.corpus import Corpus, same_text_key
 
@@ -51,24 +53,14 @@ def same_text_in_two_splits(*corpora: Corpus) -> Leak:
     >>> same_text_in_two_splits(seen, unseen).count
     1
     """
-    places = _places([[same_text_key(text) for text in corpus.texts] for corpus in corpora])
-    shared = {text: where for text, where in places.items() if len(where) > 1}
-    examples = []
-    for text, where in list(shared.items())[:_MOST_EXAMPLES]:
-        spots = [f"{corpora[c].name} ({corpora[c].labels[i]})" for c, i in where.items()]
-        examples.append(f"{_short(text)} in {' and '.join(spots)}")
-    return Leak("the same text in two splits", len(shared), tuple(examples))
+    texts = [[same_text_key(text) for text in corpus.texts] for corpus in corpora]
+    return _shared("the same text in two splits", texts, lambda c, i: f"{corpora[c].name} ({corpora[c].labels[i]})")
 
 
 def same_class_in_two_splits(*corpora: Corpus) -> Leak:
     """Classes that occur in more than one of the corpora.   Chapter: 01"""
-    places = _places([corpus.classes for corpus in corpora])
-    shared = {label: where for label, where in places.items() if len(where) > 1}
-    examples = tuple(
-        f"{label!r} in {' and '.join(corpora[c].name for c in where)}"
-        for label, where in list(shared.items())[:_MOST_EXAMPLES]
-    )
-    return Leak("the same class in two splits", len(shared), examples)
+    classes = [corpus.classes for corpus in corpora]
+    return _shared("the same class in two splits", classes, lambda c, _: corpora[c].name)
 
 
 def repeated_texts(corpus: Corpus) -> Leak:
@@ -92,23 +84,19 @@ def support_query_overlap(episodes: Episodes) -> Leak:
     pool = episodes.pool
     kinds = {"same example": 0, "same text": 0}
     examples: list[str] = []
-    keys: dict[int, str] = {}
-    for task in range(len(episodes)):
-        if pool is None:
-            support = {tuple(row.flatten().tolist()) for row in episodes.support_x[task]}
-            same = [q for q, row in enumerate(episodes.query_x[task]) if tuple(row.flatten().tolist()) in support]
-            kinds["same example"] += len(same)
-            examples += [f"query {q} of task {task}" for q in same]
-            continue
-        positions = set(episodes.support_x[task].tolist())
-        queries = episodes.query_x[task].tolist()
-        for i in {*positions, *queries}.difference(keys):
-            keys[i] = same_text_key(pool.texts[i])
-        texts = {keys[i] for i in positions}
-        for q, i in enumerate(queries):
-            if i in positions or keys[i] in texts:
-                kinds["same example" if i in positions else "same text"] += 1
-                examples.append(f"query {q} of task {task}: {_short(pool.texts[i])}")
+
+    @cache
+    def key(example: Any) -> Any:
+        return example if pool is None else same_text_key(pool.texts[example])
+
+    for task, parts in enumerate(zip(episodes.support_x, episodes.query_x, strict=True)):
+        support, queries = (x.tolist() if pool else [tuple(row) for row in x.flatten(1).tolist()] for x in parts)
+        positions, keys = set(support), {key(example) for example in support}
+        for number, query in enumerate(queries):
+            if key(query) in keys:
+                kinds["same example" if query in positions else "same text"] += 1
+                shown = f": {_short(pool.texts[query])}" if pool else ""
+                examples.append(f"query {number} of task {task}{shown}")
     return Leak("a query in the support set", sum(kinds.values()), tuple(examples[:_MOST_EXAMPLES]), kinds)
 
 
@@ -121,13 +109,15 @@ def check_disjoint(train: Corpus, valid: Corpus, test: Corpus, *, texts: bool = 
         raise LeakageError("; ".join(found) + ". Split again, or remove copies first: corpus.without_duplicates()")
 
 
-def _places(parts: list[list[str]]) -> dict[str, dict[int, int]]:
-    """For each key, the parts it occurs in, with its first position there."""
+def _shared(rule: str, parts: list[list[str]], place: Callable[[int, int], str]) -> Leak:
+    """The keys that occur in more than one part; `place` tells of a part and a position in it what people call it."""
     places: dict[str, dict[int, int]] = defaultdict(dict)
     for number, part in enumerate(parts):
         for i, key in enumerate(part):
             places[key].setdefault(number, i)
-    return places
+    shared = {key: where for key, where in places.items() if len(where) > 1}
+    examples = (f"{_short(key)} in {' and '.join(starmap(place, where.items()))}" for key, where in shared.items())
+    return Leak(rule, len(shared), tuple(islice(examples, _MOST_EXAMPLES)))
 
 
 def _short(text: str) -> str:

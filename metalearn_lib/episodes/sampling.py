@@ -1,15 +1,14 @@
 """Drawing episodes from a corpus, a whole batch at once.   Chapters 01, 03, 04
 
-Examples are kept class by class, so a
-batch is drawn by arithmetic on positions; an episode depends on (seed, number) alone.
+Examples are kept class by class, so a batch is drawn by arithmetic on positions; an episode depends on
+(seed, number) alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import operator
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import psutil
@@ -19,6 +18,7 @@ from torch import Tensor
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.episodes.batch import Episodes
 from metalearn_lib.episodes.draws import choose, uniforms
+from metalearn_lib.errors import check_options
 
 
 class Sampler(Protocol):
@@ -48,8 +48,7 @@ class TaskSampler:
         allow_overlap: bool = False,
     ) -> None:
         who = type(self).__name__
-        n_way, k_shot, n_query = check_sizes(who, n_way=n_way, k_shot=k_shot, n_query=n_query)
-        (seed,) = check_sizes(who, least=None, seed=seed)
+        check_options(who, n_way=n_way, k_shot=k_shot, n_query=n_query, seed=seed)
         needed = max(k_shot, n_query) if allow_overlap else k_shot + n_query
         small = [f"{name} ({len(group)})" for name, group in groups.items() if len(group) < needed]
         if small:
@@ -58,8 +57,8 @@ class TaskSampler:
                 f"have fewer than {needed} examples: {', '.join(small[:8])}{' …' if len(small) > 8 else ''}; "
                 f"use fewer, or corpus.min_size({needed})"
             )
-        self.corpus, self.n_way, self.k_shot, self.n_query, self.seed = corpus, n_way, k_shot, n_query, seed
-        self.allow_overlap = allow_overlap
+        self.n_way, self.k_shot, self.n_query, self.seed = map(int, (n_way, k_shot, n_query, seed))
+        self.corpus, self.allow_overlap = corpus, allow_overlap
         self.sizes = np.array([len(group) for group in groups.values()])  # [G]
         self._starts = np.cumsum(self.sizes) - self.sizes
         self._members = np.concatenate(list(groups.values()))  # group by group
@@ -116,7 +115,7 @@ class EpisodeSampler(TaskSampler):
         allow_overlap: bool = False,
     ) -> None:
         groups = positions(corpus.labels)
-        (n_way,) = check_sizes("EpisodeSampler", n_way=n_way)
+        check_options("EpisodeSampler", n_way=n_way)
         if n_way < 2 or n_way > len(groups):
             raise ValueError(
                 f"EpisodeSampler(n_way={n_way}): {corpus.name!r} has {len(groups)} classes; "
@@ -145,23 +144,11 @@ def positions(keys: Sequence[str]) -> dict[str, np.ndarray]:
     return dict(zip(names.tolist(), np.split(order, np.cumsum(np.bincount(codes))[:-1]), strict=True))
 
 
-def check_sizes(who: str, *, least: int | None = 1, **sizes: Any) -> list[int]:
-    """The sizes as ints; raises ValueError unless each is a whole number, and ≥ `least`.
-
-    >>> check_sizes("EpisodeSampler", k_shot=np.int64(5), n_query=15)
-    [5, 15]
-    """
-    rule = "a whole number" if least is None else f"a whole number ≥ {least}"
-    for name, value in sizes.items():
-        whole = hasattr(value, "__index__") and not isinstance(value, (bool, np.bool_, np.ndarray, Tensor))
-        if not whole or (least is not None and value < least):
-            raise ValueError(f"{who}({name}={value!r}): must be {rule}")
-    return [operator.index(value) for value in sizes.values()]
-
-
 def numbers_of(tasks: int, first: int, *, examples: int) -> np.ndarray:
     """The numbers [T] of the episodes asked for, of so many examples each; raises ValueError if memory is too small."""
-    (tasks,), (first,) = check_sizes("sample", tasks=tasks), check_sizes("sample", least=0, first=first)
+    check_options("sample", tasks=tasks)
+    check_options("sample", least=0, first=first)
+    tasks, first = int(tasks), int(first)
     needed = 48 * tasks * examples  # bytes: uniforms, places drawn, positions and targets, some of them twice
     if needed > 2**28 and needed > (free := psutil.virtual_memory().available):
         raise ValueError(

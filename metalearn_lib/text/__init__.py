@@ -7,19 +7,6 @@ from metalearn_lib.text.vectors import WordVectors, glove, load_vectors
 from metalearn_lib.text.vocabulary import Vocabulary, common_words
 
 __all__ = [
-    "BEGIN",
-    "END",
-    "PADDING",
-    "UNKNOWN",
-    "Fields",
-    "Vocabulary",
-    "WordStatistics",
-    "WordVectors",
-    "check_texts",
-    "common_words",
-    "glove",
-    "load_vectors",
-    "pad",
-    "statistics",
-    "tokenize",
-]
+    "BEGIN", "END", "PADDING", "UNKNOWN", "Fields", "Vocabulary", "WordStatistics", "WordVectors", "check_texts",
+    "common_words", "glove", "load_vectors", "pad", "statistics", "tokenize",
+]  # fmt: skip

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.text.fields import frequent_words, tokenize
+from metalearn_lib.text.fields import frequent_words
+from metalearn_lib.text.statistics import statistics
 from metalearn_lib.text.tokens import BEGIN, END, PADDING, UNKNOWN
 from metalearn_lib.text.vectors import WordVectors, load_vectors
 
@@ -22,20 +24,10 @@ class Vocabulary:
     ['a', '<unk>']
     """
 
-    def __init__(
-        self,
-        counts: Counter[str],
-        *,
-        min_count: int = 1,
-        max_size: int | None = None,
-        sentence_marks: bool = False,
-    ) -> None:
-        specials = [UNKNOWN, PADDING, *([BEGIN, END] if sentence_marks else [])]
-        self.itos = frequent_words(counts, min_count=min_count, max_size=max_size, specials=specials)
+    def __init__(self, words: Sequence[str]) -> None:
+        self.itos = list(words)
         # A plain dict: torchtext's is a defaultdict that grows with every unknown word it is asked for.
         self.stoi = {word: number for number, word in enumerate(self.itos)}
-        if len(self.itos) == len(specials):
-            raise ValueError(f"Vocabulary: no word occurs {min_count} times; lower min_count or give more text")
 
     @classmethod
     def build(
@@ -47,10 +39,12 @@ class Vocabulary:
         sentence_marks: bool = False,
     ) -> Vocabulary:
         """Count the words of tokenised texts and keep those that occur `min_count` times, at most `max_size`."""
-        counts: Counter[str] = Counter()
-        for tokens in token_lists:
-            counts.update(tokens)
-        return cls(counts, min_count=min_count, max_size=max_size, sentence_marks=sentence_marks)
+        counts = Counter(chain.from_iterable(token_lists))
+        specials = [UNKNOWN, PADDING, *([BEGIN, END] if sentence_marks else [])]
+        words = frequent_words(counts, min_count=min_count, max_size=max_size, specials=specials)
+        if len(words) == len(specials):
+            raise ValueError(f"Vocabulary: no word occurs {min_count} times; lower min_count or give more text")
+        return cls(words)
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
         """Words → numbers; an unknown word becomes 0."""
@@ -73,9 +67,7 @@ def common_words(corpus: Corpus, *, size: int, vectors: WordVectors | str = "glo
     if size < 1:
         raise ValueError(f"common_words(size={size}): must be ≥ 1")
     table = load_vectors(vectors)
-    documents: Counter[str] = Counter()
-    for words in map(tokenize, corpus.texts):
-        documents.update(set(words))
+    documents = statistics(corpus).document_counts
     kept = [word for word, _ in sorted(documents.items(), key=lambda item: (-item[1], item[0])) if word in table.stoi]
     if not kept:
         raise ValueError(f"common_words: no word of {corpus.name!r} has a vector; use vectors of its language")

