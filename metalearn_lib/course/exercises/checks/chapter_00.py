@@ -135,13 +135,16 @@ def leaky_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
     yield "same seed, same episode"
 
 
+def _std(values: np.ndarray) -> float:
+    return float(values.std(ddof=1))
+
+
+def _differences(a: np.ndarray, b: np.ndarray) -> float:
+    return _std(a - b)
+
+
 def _planned(
-    deviation: Function = lambda a, b: (a - b).std(ddof=1),
-    *,
-    z: float = 1.96,
-    power: float = 2,
-    turn: Function = math.ceil,
-    least: int = 2,
+    deviation: Function = _differences, *, z: float = 1.96, power: int = 2, turn: Function = math.ceil, least: int = 2
 ) -> Function:
     """The number of episodes of a study, planned from the deviation of the values in a pilot."""
     return lambda a, b, half_width: max(least, turn((z * float(deviation(a, b)) / half_width) ** power))
@@ -157,14 +160,12 @@ _needed = _planned()
         "a part of an episode cannot be drawn: round up": _planned(turn=float),
         "rounded down, the interval is a little too wide": _planned(turn=math.floor),
         "one episode has no interval: never below 2": _planned(least=0),
-        "the interval is to be paired: the deviation of the differences counts": _planned(
-            lambda a, b: math.hypot(a.std(ddof=1), b.std(ddof=1))
-        ),
+        "paired: the deviation of the differences counts": _planned(lambda a, b: math.hypot(_std(a), _std(b))),
         "1.96 is missing: this is one standard error": _planned(z=1),
         "the width falls with √n: square": _planned(power=1),
         "half_width is half of the interval, not all of it": _planned(z=2 * 1.96),
         "divide by n − 1 in the deviation: ddof=1": _planned(lambda a, b: (a - b).std()),
-        "the deviation of one method alone": _planned(lambda a, b: a.std(ddof=1)),
+        "the deviation of one method alone": _planned(lambda a, b: _std(a)),
         "Student's t is for the pilot's few episodes; the study will have many: 1.96": _planned(
             lambda a, b: (Score.of(a - b).high - (a - b).mean()) * len(a) ** 0.5, z=1
         ),

@@ -168,13 +168,13 @@ class Answer:
                 expect_number(value, wanted, **close)
         return check.parts
 
-    def gradient(self, source: Tensor, *inputs: Any, part: Any = ..., given: str, **told: Any) -> Tensor:
+    def gradient(self, source: Tensor, *inputs: Any, by: str, cause: str, part: Any = ...) -> Tensor:
         """The derivative of the result (or a part of it) for `source`, one of the inputs; fail if there is none."""
         result = self.value(*inputs)[part]
-        found = torch.autograd.grad(result.sum(), source, allow_unused=True)[0] if result.requires_grad else None
-        if found is None:
-            fail(given, **told, hint=1)
-        return found
+        slope = torch.autograd.grad(result.sum(), source, allow_unused=True)[0] if result.requires_grad else None
+        if slope is None:
+            fail("", f"a result that can be differentiated by {by}", "one without a graph", cause=cause, hint=1)
+        return slope
 
     def suspects(self, *inputs: Any, **options: Any) -> Iterator[tuple[str, Any]]:
         """What each mistake gives on these inputs, beside the cause to name; one that fails there is left out."""
@@ -192,17 +192,18 @@ def interval(
     unit: str = "episodes",
     number: str = "T",
     take: str = "the differences",
+    values: Callable[[Any], Any] = lambda row: row,
     finish: Callable[..., Any] = lambda ends, *inputs: ends,
 ) -> tuple[Function, dict[str, Function]]:
     """Reference and mistakes of "the mean of paired differences, and the ends of its 95 % interval".
 
-    `pairs` makes of the learner's inputs two rows of values [T], the first minus the second being the gain; `finish`
-    makes of (mean, low, high) and the inputs what the learner returns.
+    `pairs` makes of the learner's inputs two arrays, `values` of each a row [T], the first minus the second being the
+    gain; `finish` makes of (mean, low, high) and the inputs what the learner returns.
     """
 
     def by(half_width: Callable[[Any, Any], float]) -> Function:
         def answer(*inputs: Any) -> Any:
-            a, b = (np.asarray(row, dtype=np.float64) for row in pairs(*inputs))
+            a, b = (values(np.asarray(array, dtype=np.float64)) for array in pairs(*inputs))
             mean, half = float((a - b).mean()), float(half_width(a, b))
             return finish((mean, mean - half, mean + half), *inputs)
 
@@ -304,9 +305,10 @@ def expect_seeded(same: bool, what: str, generator: str, *, hint: int) -> None:
     expect(same, "the same seed twice", f"the same {what}", "two different ones", cause=cause, hint=hint)
 
 
-def row(got: Any, count: int, expected: str, *, given: str, hint: int) -> Any:
-    """The parts of a tuple, a list or a row of numbers, if so many came."""
-    if not (isinstance(got, list | tuple) or getattr(got, "ndim", 0) == 1) or len(got) != count:
+def row(got: Any, count: int, expected: str, *, given: str, hint: int, kind: type = object) -> Any:
+    """The parts of a tuple, a list or a row of numbers, if so many came, and of this kind."""
+    several = isinstance(got, list | tuple) or getattr(got, "ndim", 0) == 1
+    if not several or len(got) != count or not all(isinstance(part, kind) for part in got):
         fail(given, expected, describe(got), hint=hint)
     return got
 

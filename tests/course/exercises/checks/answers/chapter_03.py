@@ -61,7 +61,7 @@ ANIL, META, JUDGE = "anil_adapted", "regression_meta_gradient", "is_second_order
 RIGHT = [(META, library_gradient), (JUDGE, judge(lambda g, d: close(g, d).numpy()))]
 WRONG = [
     (ANIL, lambda *a: [*anil(*a)[:3], a[0][3]], "for the last layer's bias, I expected"),
-    (ANIL, without_graph, "a graph back to the first layer's weights, got none: give torch.autograd.grad create_graph"),
+    (ANIL, without_graph, "by the first layer's weights, got one without a graph: give torch.autograd.grad create_gr"),
     (ANIL, lambda *a: [t.float() for t in anil(*a)], "the dtype of the input, torch.float64, got torch.float32"),
     (JUDGE, lambda *a: True, "one that forgot create_graph I expected False, got True: a loss cannot tell"),
     (JUDGE, lambda *a: False, "a right implementation I expected True, got False: the test is too strict"),
