@@ -34,9 +34,9 @@ def cut(texts: list[int], k: int, q: int, rng: random.Random) -> Any:
 
 
 def drawn(
-    texts: Callable[[list[int], int, int, random.Random], Any] = cut,
+    texts: Callable[..., Any] = cut,
     *,
-    classes: Callable[[list[str], int, random.Random], list[str]] = lambda names, n, rng: rng.sample(names, n),
+    classes: Callable[..., Any] = lambda c, n, rng: rng.sample(c, n),
     least: bool = True,
 ) -> Any:
     """An episode by hand: how texts or classes are drawn, and whether small classes are left out."""
@@ -54,15 +54,15 @@ def own_classes(*shape: Any) -> Any:
     return drawn()(*shape)[0], drawn()(*shape)[1]
 
 
-def split(part: Callable[[list[int], float, random.Random], int] = lambda m, share, _: round(share * len(m))) -> Any:
+def split(part: Callable[..., int] = lambda texts, share: round(share * len(texts))) -> Any:
     """Each class cut by itself, where `part` says."""
 
     def answer(labels: list[str], share: float, rng: random.Random) -> Any:
         train, test = [], []
         for texts in members(labels).values():
             rng.shuffle(texts)
-            train += texts[: part(texts, share, rng)]
-            test += texts[part(texts, share, rng) :]
+            train += texts[: part(texts, share)]
+            test += texts[part(texts, share) :]
         return np.array(train), tuple(test)
 
     return answer
@@ -89,7 +89,7 @@ WRONG = [
     (E, lambda *shape: drawn()(*shape[:4], random), "draw from `rng`, not from the module random"),
     (E, own_classes, "the same classes in support and query, got others: draw the classes once"),
     (E, lambda *shape: list(drawn()(*shape)[0].values()), "two dictionaries, (support, query)"),
-    (L, split(lambda m, *_: len(m) * (len(m) > 5)), "which is the leak, got 3 in one only: this is an honest split"),
+    (L, split(lambda m, _: len(m) * (len(m) > 5)), "which is the leak, got 3 in one only: this is an honest split"),
     (L, split_texts, "cut each class by itself; see hint 2"),
     (L, lambda c, s, rng: (split_texts(c, s, rng)[0], range(len(c))), "each text once"),
     (L, lambda c, s, rng: (range(0, len(c), 2), range(1, len(c) - 1, 2)), "in one of the parts, got 1 left out"),
