@@ -144,21 +144,23 @@ def incomplete_hypergradient(answer: Answer, cases: Cases) -> Iterator[Any]:
         yield answer.expect(f"{steps} steps", *run, hint=2)
 
 
-def _exp_of(pairs: Function, *, base: float = np.e) -> tuple[Function, dict[str, Function]]:
+def _losses(*losses: Tensor) -> tuple[Tensor, ...]:
+    return losses
+
+
+def _power_of(base: float) -> tuple[Function, dict[str, Function]]:
+    """`base` to the mean difference of the natural logarithms, and to the ends of its interval."""
     return interval(
-        pairs,
+        _losses,
+        values=np.log,
         unit="runs",
         take="the difference of the logarithms in each run",
         finish=lambda ends, *_: tuple((base ** np.array(ends)).tolist()),
     )
 
 
-def _logs(losses: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    return losses.log(), other.log()
-
-
-_ratio, _slips = _exp_of(_logs)
-_log_ratio, _ = interval(_logs)
+_ratio, _slips = _power_of(np.e)
+_log_ratio, _ = interval(_losses, values=np.log)
 
 
 @self_check(
@@ -171,8 +173,8 @@ _log_ratio, _ = interval(_logs)
         "the ratio is the other way round: the first loss over the second": lambda a, b: _ratio(b, a),
         "this is the ratio of the means; average the logarithms": lambda a, b: [float(a.mean() / b.mean())] * 3,
         "this is the mean of the ratios; average the logarithms": interval(lambda a, b: (a / b, 0 * b))[0],
-        "this is a difference, not a ratio": interval(lambda a, b: (a, b))[0],
-        "the logarithm is that of base e, and so is the power": _exp_of(_logs, base=10)[0],
+        "this is a difference, not a ratio": interval(_losses)[0],
+        "the logarithm is that of base e, and so is the power": _power_of(10)[0],
     },
     returns="three numbers (ratio, low, high)",
     parts=("the ratio", *ENDS[1:]),

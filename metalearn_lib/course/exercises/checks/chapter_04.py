@@ -96,41 +96,40 @@ def ridge_logits(answer: Answer, cases: Cases) -> Iterator[Any]:
         expect(bool(size < 1e-3), "a penalty of a million", "logits near 0", number(size), hint=2)
         yield "a large penalty"
         return
-    double, three = torch.randn(10, 20).double(), torch.arange(6) % 3
-    yield answer.expect(
-        "10 examples in float64", double, torch.arange(10) % 2, torch.randn(4, 20).double(), 2, 0.1, hint=3
-    )
+    ten, four, three = torch.randn(10, 20).double(), torch.randn(4, 20).double(), torch.arange(6) % 3
+    yield answer.expect("10 examples in float64", ten, torch.arange(10) % 2, four, 2, 0.1, hint=3)
     twice, query = torch.randn(3, 8).repeat(2, 1), torch.randn(5, 8)  # the Gram matrix is singular
     yield answer.expect("every example twice", twice, three, query, 3, 1.0, hint=2)
     yield answer.expect("one query alone", torch.randn(6, 8), three, torch.randn(1, 8), 3, 3.0, hint=2)
 
 
-def _peeking(seen: Function, *, support_too: bool = True, over: int = 1) -> Function:
-    """Prototypes after standardising by the statistics of what is `seen` of (support, query)."""
+def _standard(x: Tensor, by: Tensor, *, over: int = 1) -> Tensor:
+    """Standardised by the statistics of other texts; variances divide by their number minus `over`."""
+    return (x - by.mean(0)) / (by.std(0, correction=over) + EPSILON)
+
+
+def _peeking(scaled: Function) -> Function:
+    """The logits of prototypes, after support and query were `scaled`."""
 
     def logits(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-        mean, deviation = seen(support, query).mean(0), seen(support, query).std(0, correction=over) + EPSILON
-        known = (support - mean) / deviation if support_too else support
-        return -(torch.cdist((query - mean) / deviation, _means(known, labels, n_way)) ** 2)
+        known, asked = scaled(support, query)
+        return -(torch.cdist(asked, _means(known, labels, n_way)) ** 2)
 
     return logits
 
 
-_by_queries = _peeking(lambda support, query: query)
-
-
-def _each_by_itself(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-    known, asked = ((x - x.mean(0)) / (x.std(0) + EPSILON) for x in (support, query))
-    return -(torch.cdist(asked, _means(known, labels, n_way)) ** 2)
+_by_queries = _peeking(lambda s, q: (_standard(s, q), _standard(q, q)))
 
 
 @self_check(
     "4.3",
     reference=_by_queries,
     mistakes={
-        "the statistics are those of support and queries together": _peeking(lambda *sets: torch.cat(sets)),
-        "only the queries were standardised, not the support set": _peeking(lambda _, q: q, support_too=False),
-        "each set was standardised by itself": _each_by_itself,
+        "the statistics are those of support and queries together": _peeking(
+            lambda *sets: (_standard(x, torch.cat(sets)) for x in sets)
+        ),
+        "only the queries were standardised; the support set must be, too": _peeking(lambda s, q: (s, _standard(q, q))),
+        "each set was standardised by itself": _peeking(lambda *sets: (_standard(x, x) for x in sets)),
         "the sign: the nearest class must get the largest logit": lambda *episode: -_by_queries(*episode),
         "the distance is not squared": lambda *episode: -(-_by_queries(*episode)).sqrt(),
     },
@@ -155,8 +154,8 @@ def peeking_logits(answer: Answer, cases: Cases) -> Iterator[Any]:
     expect(bool(moved > 1e-3), given, wanted, "the same", cause=cause, hint=1)
     yield "the guard catches it"
     for episode in [(support, labels, query), (support.double(), labels, query.double())][: 1 + (cases == "hidden")]:
-        over_all = _peeking(lambda _, query: query, over=0)(*episode, ways)  # over M or over M - 1: both are customary
-        if not torch.allclose(answer(*episode, ways), over_all, rtol=1e-3):
+        over_all = _peeking(lambda *sets: (_standard(x, sets[1], over=0) for x in sets))  # as customary as M - 1
+        if not torch.allclose(answer(*episode, ways), over_all(*episode, ways), rtol=1e-3):
             answer.expect(f"{asked} queries", *episode, ways, hint=2)
         yield "values"
 

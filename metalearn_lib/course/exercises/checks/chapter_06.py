@@ -8,20 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from metalearn_lib.meta_embeddings.similarity import spearman
 
 from .core import Answer, Cases, Function, self_check
 
 
-def _padded(x: Tensor, width: int, *, left: bool = False) -> Tensor:
-    zeros = x.new_zeros(len(x), width - x.shape[1])
-    return torch.cat([zeros, x] if left else [x, zeros], dim=1)
-
-
-def _sum(a: Tensor, b: Tensor, *, left: bool = False) -> Tensor:
+def _sum(a: Tensor, b: Tensor, *, sides: tuple[int, int] = (0, 1)) -> Tensor:
+    """The sum of two tables, the narrower one padded on the right: (left, right)."""
     width = max(a.shape[1], b.shape[1])
-    return _padded(a, width, left=left) + _padded(b, width, left=left)
+    first, second = (pad(x, [side * (width - x.shape[1]) for side in sides]) for x in (a, b))
+    return first + second
 
 
 def _counts(a: Tensor, b: Tensor) -> Tensor:
@@ -34,7 +32,7 @@ def _counts(a: Tensor, b: Tensor) -> Tensor:
     mistakes={
         "a silent source was counted: divide by the number of sources that know the word": lambda a, b: _sum(a, b) / 2,
         "this is the sum; divide by the number of sources that know the word": _sum,
-        "the zeros belong on the right": lambda a, b: _sum(a, b, left=True) / _counts(a, b),
+        "the zeros belong on the right": lambda a, b: _sum(a, b, sides=(1, 0)) / _counts(a, b),
     },
     returns="[V, max(D1, D2)]",
     hint=2,

@@ -170,6 +170,7 @@ class Answer:
 
     def gradient(self, source: Tensor, *inputs: Any, by: str, cause: str, part: Any = ...) -> Tensor:
         """The derivative of the result (or a part of it) for `source`, one of the inputs; fail if there is none."""
+        self(*inputs)  # tells an error; its result belongs to copies
         result = self.value(*inputs)[part]
         slope = torch.autograd.grad(result.sum(), source, allow_unused=True)[0] if result.requires_grad else None
         if slope is None:

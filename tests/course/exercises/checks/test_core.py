@@ -96,7 +96,7 @@ def wrong_shape(x: Tensor) -> Tensor:
         (doubled, lambda x: x**2, "at [0], got … : that is the square; see hint 2."),
         (doubled, in_place, "your function changed its argument 1, a tensor of shape [3]: work on a copy"),
         (doubled, wrong_shape, "your function raised RuntimeError … at `return x @ torch.ones(7)`"),
-        (divided, lambda x, y, **_: (y / x, 3), "three numbers, for the quotient, … : the two are swapped; see hint 1."),
+        (divided, lambda x, y, **_: (y / x, 3), "for the quotient, … : the two are swapped; see hint 1."),
         (divided, lambda x, y, **_: (x / y, 3), "a sign, for the quotient, … : the sign was not used; see hint 3."),
         (divided, lambda x, y, **_: [x / y, 2], "for the number, I expected 3, got 2: one is missing; see hint 2."),
         (divided, lambda x, y, **_: (x / y, 7), "for the number, I expected 3, got 7; see hint 2."),

@@ -43,6 +43,7 @@ WRONG = [
     (MIXED, nan_without_labels, "or the mean of nothing; see hint 2"),
     (MIXED, lambda *given: mixed(*given).detach(), "differentiated by the student's logits, got one without a graph"),
     (UNSCALED, lambda *given: unscaled(*given).detach(), ": was the loss turned into a number?"),
+    (UNSCALED, lambda z, v, t: unscaled(torch.tensor(z.numpy()), v, t), "RuntimeError (Can't call numpy() on Tensor"),
     (UNSCALED, lambda z, v, t: unscaled(z, v, t) * t / 2, "the ratio of the right gradient to yours at T = 8, I"),
     (BEATEN, partial(by_scores, key=None), "worse in 15 texts I expected [False, True], got [False, False]: the inter"),
     (BEATEN, lambda *given: by_scores(*given)[:1], "3 values, true or false, got a "),
