@@ -178,9 +178,7 @@ def _errors(predict: Function, s: Tensor, t: Tensor, q: Tensor, z: Tensor, *step
     return [torch.stack([(predict(*task[:3], k) - task[3]) ** 2 for task in tasks]) for k in steps]
 
 
-_gain, _slips = interval(
-    _errors, values=lambda squares: squares.mean(1), unit="tasks", take="the difference of each task"
-)
+_gain, _slips = interval(_errors, values=lambda x: x.mean(1), unit="tasks", take="the difference of each task")
 
 
 @self_check(

@@ -20,10 +20,10 @@ with options; what the decorator uses stands above it. A reference that returns 
 the names `parts`, and `yield from` then counts each part. "A mean and its interval" has its mistakes ready:
 `interval`.
 
-A property that no value shows (drawn at random, leaks, differentiable) is tested on `answer(…)` itself, by `expect…`
-or `fail`; `suspects=answer.suspects(…)` asks the mistakes there. Every property that the task names has a shown case,
-hidden cases are other instances of it. A test feeds each mistake to its check and demands its cause from a shown
-case; what no value can tell (an error, another type, a changed argument) stands with its words in the tests.
+A property that no value shows (drawn at random, leaks, differentiable) is tested on `answer(…)` itself, by `expect…`,
+`partition`, `answer.gradient` or `fail`; `answer.suspects(…)` asks the mistakes there. Every property that the task
+names has a shown case, hidden cases are other instances of it. A test feeds each mistake to its check and demands its
+cause from a shown case; what no value can tell (an error, another type) stands with its words in the tests.
 
 Every chapter with exercises
 """
@@ -244,10 +244,9 @@ def fail(given: str, expected: str, got: str, *, cause: str = "", hint: int = 0)
 
 
 def expect_tensor(
-    got: Any, shape: tuple[int, ...], *, given: str, like: Tensor | None = None, axes: str = "", hint: int = 0,
-    nan_hint: int = 0,
-) -> Tensor:  # fmt: skip
-    """Return `got` if it is a finite tensor of this shape (and on the device of `like`); `axes`, as in "[M, N]"."""
+    got: Any, shape: tuple[int, ...], *, given: str, like: Tensor, axes: str = "", hint: int, nan_hint: int = 0
+) -> Tensor:
+    """Return `got` if it is a finite tensor of this shape, on the device of `like`; `axes`, as in "[M, N]"."""
     wanted = f"a tensor of shape {list(shape)}" + (f" ({axes})" if axes else "")
     if not isinstance(got, Tensor):
         cause = "torch.stack makes one tensor of a list of tensors" if isinstance(got, list | tuple) else ""
@@ -255,9 +254,9 @@ def expect_tensor(
     if tuple(got.shape) != shape:
         turned = tuple(got.shape) == shape[:-2] + shape[:-3:-1]
         fail(given, wanted, f"shape {list(got.shape)}", cause="the last two are swapped" if turned else "", hint=hint)
-    if like is not None and got.device != like.device:
+    if got.device != like.device:
         fail(given, f"a result on {like.device}", f"one on {got.device}", cause="make new tensors with device=x.device")
-    if like is not None and like.is_floating_point() and got.dtype != like.dtype:
+    if like.is_floating_point() and got.dtype != like.dtype:
         fail(given, f"the dtype of the input, {like.dtype}", f"{got.dtype}", cause="make new tensors with x.dtype")
     if got.is_floating_point() and not bool(torch.isfinite(got).all()):
         what = "NaN" if bool(got.isnan().any()) else "infinity"

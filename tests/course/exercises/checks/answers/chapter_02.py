@@ -5,16 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from metalearn_lib.course.exercises.checks import chapter_02 as checks
-from metalearn_lib.meta_optimizers import finite_differences
+from metalearn_lib.meta_optimizers import HypergradientSGD, finite_differences
 
 NAMES = {"cross_entropy": cross_entropy}
 
 momentum, cut = checks.momentum_hypergradient.reference, checks.incomplete_hypergradient.reference
 query_loss = checks._query_loss
+
+
+def library_rates(gradients: list[Tensor], last: list[Tensor], rates: Tensor, hyper_rate: float) -> Tensor:
+    """Two steps of the library's optimizer; the first product is with nothing, so that the rates stay."""
+    weights = [nn.Parameter(torch.zeros_like(g)) for g in gradients]
+    groups = [{"params": [w], "lr": float(rate)} for w, rate in zip(weights, rates, strict=True)]
+    optimizer = HypergradientSGD(groups, lr=0.1, hyper_lr=hyper_rate)
+    for step in (last, gradients):
+        for w, g in zip(weights, step, strict=True):
+            w.grad = g.clone()
+        optimizer.step()
+    return torch.tensor(optimizer.rates, dtype=rates.dtype)
 
 
 def by_finite_differences(*run: Any) -> Tensor:
@@ -26,7 +38,7 @@ def by_finite_differences(*run: Any) -> Tensor:
 
 
 MOMENTUM, CUT = "momentum_hypergradient", "incomplete_hypergradient"
-RIGHT = [(MOMENTUM, by_finite_differences)]
+RIGHT = [("layer_rates", library_rates), (MOMENTUM, by_finite_differences)]
 WRONG = [
     (CUT, lambda *run: torch.zeros(()), "no path at all is left"),
     (CUT, lambda *run: torch.tensor([cut(*run)]), "the number -0."),
