@@ -33,8 +33,6 @@ def all_checks() -> dict[str, SelfCheck]:
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    if name.startswith("_"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     raise AttributeError(f"there is no check called {name!r}; the checks are {', '.join(sorted(_MODULES))}")
 
 

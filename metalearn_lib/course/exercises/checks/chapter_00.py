@@ -13,7 +13,7 @@ import torch
 
 from metalearn_lib.scores import Score
 
-from .core import Answer, Cases, Function, describe, expect, fail, positions, self_check
+from .core import Answer, Cases, Function, expect, expect_seeded, fail, partition, positions, row, self_check
 
 
 @self_check(
@@ -25,9 +25,7 @@ from .core import Answer, Cases, Function, describe, expect, fail, positions, se
         "the queries are counted in": lambda n, k, q: (n * (k + q), n * q, 1 / n),
         "the support texts are counted in": lambda n, k, q: (n * k, n * (k + q), 1 / n),
         "Q is a number for each class": lambda n, k, q: (n * k, n + q, 1 / n),
-        "a guess is one of N classes; how many examples each has does not matter": (
-            lambda n, k, q: (n * k, n * q, 1 / (n * k))
-        ),
+        "a guess is one of N classes, whatever K is": lambda n, k, q: (n * k, n * q, 1 / (n * k)),
         "this is the number of classes, not a share": lambda n, k, q: (n * k, n * q, n),
         "these are points; accuracies of this course are shares": lambda n, k, q: (n * k, n * q, 100 / n),
         "// throws the fraction away, / keeps it": lambda n, k, q: (n * k, n * q, 1 // n),
@@ -50,34 +48,31 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
     labels = [f"class {c}" for c, size in zip(string.ascii_uppercase, sizes, strict=False) for _ in range(size)]
     random.shuffle(labels)
     given = f"{len(labels)} texts of {len(sizes)} classes"
-    drawn = [_parts(answer(labels, n_train, n_valid, seed), len(labels), given) for seed in range(40)]
-    for parts in drawn:
-        every = [i for part in parts for i in part]
-        again, left = len(every) - len({*every}), len({*range(len(labels))} - {*every})
-        expect(not again, given, "each text once", f"{again} of them again", hint=2)
-        cause = "the classes left over belong to test"
-        expect(not left, given, "every text in one of the parts", f"{left} left out", cause=cause, hint=2)
+    names = ("train", "valid", "test")
+
+    def split(seed: int) -> list[list[int]]:
+        left = "the classes left over belong to test"
+        return partition(answer(labels, n_train, n_valid, seed), names, len(labels), given=given, hint=2, left=left)
+
+    drawn = [split(seed) for seed in range(40)]
     yield "every text once"
-    names = [[{labels[i] for i in part} for part in parts] for parts in drawn]
-    for classes in names:
-        shared = sum(map(len, classes)) - len(set.union(*classes))
+    classes = [[{labels[i] for i in part} for part in parts] for parts in drawn]
+    for parts in classes:
+        shared = sum(map(len, parts)) - len(set.union(*parts))
         cause = "you cut a list of texts; draw the classes, and let each text follow its class"
         expect(not shared, given, "no class in two parts", f"{shared} such classes", cause=cause, hint=1)
     yield "no class in two parts"
     wanted = [n_train, n_valid, len(sizes) - n_train - n_valid]
-    for classes in names:
-        counts = [len(part) for part in classes]
+    for parts in classes:
+        counts = [len(part) for part in parts]
         cause = "the order is train, valid, test" if sorted(counts) == sorted(wanted) else ""
         asked = f"{given}, n_train={n_train} and n_valid={n_valid}"
         expect(counts == wanted, asked, f"{wanted} classes", f"{counts}", cause=cause, hint=1)
     yield "as many classes as ordered"
-    second = [*map(sorted, _parts(answer(labels, n_train, n_valid, 7), len(labels), given))]
-    cause = "draw from a generator made of `seed`; a set has no fixed order, sort it"
-    same = second == [*map(sorted, drawn[7])]
-    expect(same, "the same seed twice", "the same split", "two different ones", cause=cause, hint=3)
+    expect_seeded(split(7) == drawn[7], "split", "a generator made of `seed`", hint=3)
     yield "same seed, same split"
-    for part, found in zip(("train", "valid", "test"), zip(*names, strict=True), strict=True):
-        seen, wish = len(set.union(*found)), f"every class in {part} now and then"
+    for name, there in zip(names, zip(*classes, strict=True), strict=True):
+        seen, wish = len(set.union(*there)), f"every class in {name} now and then"
         cause = "the classes are not drawn: always the same ones come first"
         expect(seen == len(sizes), "40 seeds", wish, f"only {seen} of them", cause=cause, hint=3)
     yield "drawn at random"
@@ -93,7 +88,13 @@ def leaky_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
     many = f"200 episodes of {given}"
 
     def draw(seed: int) -> list[np.ndarray]:
-        return _episode(answer(names, n_way=n, k_shot=k, n_query=q, seed=seed), n, k, q, len(labels), given)
+        parts = {"support": n * k, "support_y": n * k, "query": n * q, "query_y": n * q}
+        got = answer(names, n_way=n, k_shot=k, n_query=q, seed=seed)
+        row(got, 4, f"four arrays ({', '.join(parts)})", given=given, hint=1)
+        arrays = [positions(part, len(labels), given=given, hint=2) for part in got]
+        for array, (name, size) in zip(arrays, parts.items(), strict=True):
+            expect(len(array) == size, given, f"{size} numbers in {name}", f"{len(array)}", hint=1)
+        return arrays
 
     support, support_y, query, query_y = (np.stack(part) for part in zip(*map(draw, range(200)), strict=True))
     for name, rows, each in (("support", support_y, k), ("query", query_y, q)):
@@ -130,40 +131,41 @@ def leaky_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
         expect(seen > len(labels) / 2, many, wish, f"{seen} of them", cause=cause, hint=1)
     yield "it leaks by chance, as often as two draws do"
     same = all(np.array_equal(a, b) for a, b in zip(draw(7), draw(7), strict=True))
-    cause = "draw from a generator made of `seed`"
-    expect(same, "the same seed twice", "the same episode", "two different ones", cause=cause, hint=2)
+    expect_seeded(same, "episode", "a generator made of `seed`", hint=2)
     yield "same seed, same episode"
 
 
+def _std(values: np.ndarray) -> float:
+    return float(values.std(ddof=1))
+
+
+def _differences(a: np.ndarray, b: np.ndarray) -> float:
+    return _std(a - b)
+
+
 def _planned(
-    deviation: Function, *, z: float = 1.96, power: float = 2, turn: Function = math.ceil, least: int = 2
+    deviation: Function = _differences, *, z: float = 1.96, power: int = 2, turn: Function = math.ceil, least: int = 2
 ) -> Function:
     """The number of episodes of a study, planned from the deviation of the values in a pilot."""
     return lambda a, b, half_width: max(least, turn((z * float(deviation(a, b)) / half_width) ** power))
 
 
-def _paired(a: np.ndarray, b: np.ndarray) -> float:
-    return float((a - b).std(ddof=1))
-
-
-_needed = _planned(_paired)
+_needed = _planned()
 
 
 @self_check(
     "0.4",
     reference=_needed,
     mistakes={
-        "a part of an episode cannot be drawn: round up": _planned(_paired, turn=float),
-        "rounded down, the interval is a little too wide": _planned(_paired, turn=math.floor),
-        "one episode has no interval: never below 2": _planned(_paired, least=0),
-        "the interval is to be paired: the deviation of the differences counts": _planned(
-            lambda a, b: math.hypot(a.std(ddof=1), b.std(ddof=1))
-        ),
-        "1.96 is missing: this is one standard error": _planned(_paired, z=1),
-        "the width falls with √n: square": _planned(_paired, power=1),
-        "half_width is half of the interval, not all of it": _planned(_paired, z=2 * 1.96),
+        "a part of an episode cannot be drawn: round up": _planned(turn=float),
+        "rounded down, the interval is a little too wide": _planned(turn=math.floor),
+        "one episode has no interval: never below 2": _planned(least=0),
+        "paired: the deviation of the differences counts": _planned(lambda a, b: math.hypot(_std(a), _std(b))),
+        "1.96 is missing: this is one standard error": _planned(z=1),
+        "the width falls with √n: square": _planned(power=1),
+        "half_width is half of the interval, not all of it": _planned(z=2 * 1.96),
         "divide by n − 1 in the deviation: ddof=1": _planned(lambda a, b: (a - b).std()),
-        "the deviation of one method alone": _planned(lambda a, b: a.std(ddof=1)),
+        "the deviation of one method alone": _planned(lambda a, b: _std(a)),
         "Student's t is for the pilot's few episodes; the study will have many: 1.96": _planned(
             lambda a, b: (Score.of(a - b).high - (a - b).mean()) * len(a) ** 0.5, z=1
         ),
@@ -183,20 +185,3 @@ def episodes_needed(answer: Answer, cases: Cases) -> Iterator[Any]:
     ):
         given = f"a pilot of {pilot} episodes and a half-width of {half_width}"
         yield answer.expect("a method and itself" if one is other else given, one, other, half_width, hint=2)
-
-
-def _parts(got: Any, below: int, given: str) -> list[list[int]]:
-    """Three lists of positions, if that is what came."""
-    if not isinstance(got, list | tuple) or len(got) != 3:
-        fail(given, "three lists of positions, (train, valid, test)", describe(got), hint=1)
-    return [positions(part, below, given=given, hint=2).tolist() for part in got]
-
-
-def _episode(got: Any, n: int, k: int, q: int, below: int, given: str) -> list[np.ndarray]:
-    """Four arrays of the right lengths, if that is what came."""
-    if not isinstance(got, list | tuple) or len(got) != 4:
-        fail(given, "four arrays (support, support_y, query, query_y)", describe(got), hint=1)
-    arrays = [positions(part, below, given=given, hint=2) for part in got]
-    for array, name, size in zip(arrays, ("support", "support_y", "query", "query_y"), (k, k, q, q), strict=True):
-        expect(len(array) == n * size, given, f"{n * size} numbers in {name}", f"{len(array)}", hint=1)
-    return arrays

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-from .core import ENDS, Answer, Cases, Function, describe, expect, fail, interval, positions, self_check
+from .core import ENDS, Answer, Cases, Function, expect, expect_seeded, interval, partition, positions, row, self_check
 
 
 @self_check(
@@ -20,9 +20,7 @@ from .core import ENDS, Answer, Cases, Function, describe, expect, fail, interva
     mistakes={
         "a product of so many probabilities is 0 to a computer; add logarithms": lambda p: p.prod() ** (-1 / len(p)),
         "the sign: a logarithm of a probability is negative": lambda p: p.log().mean().exp(),
-        "divide by the number of tokens: take the mean of the logarithms, not their sum": (
-            lambda p: (-p.log().sum()).exp()
-        ),
+        "take the mean of the logarithms, not their sum: divide by the tokens": lambda p: (-p.log().sum()).exp(),
         "this is the mean of 1/P; the mean belongs inside, over the logarithms": lambda p: (1 / p).mean(),
         "this is 1 over the mean probability; the mean is taken over logarithms": lambda p: 1 / p.mean(),
         "exp undoes the natural logarithm only, not log2": lambda p: (-p.log2().mean()).exp(),
@@ -55,7 +53,10 @@ def draw_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
     given = f"{n_way} ways, {k_shot} shot{'s' * (k_shot > 1)} and {n_query} queries"
 
     def draw(seed: int) -> list[dict[Any, list[int]]]:
-        return _drawn(answer(labels, n_way, k_shot, n_query, random.Random(seed)), len(labels), given)
+        wanted = "two dictionaries, (support, query), from a class to its positions"
+        drawn = answer(labels, n_way, k_shot, n_query, random.Random(seed))
+        got = row(drawn, 2, wanted, given=given, hint=1, kind=dict)
+        return [{c: positions(part[c], len(labels), given=given, hint=1).tolist() for c in part} for part in got]
 
     episodes = [draw(seed) for seed in range(200)]
     for episode in episodes:
@@ -81,8 +82,7 @@ def draw_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
         cause = "draw K + Q texts of a class at once, then cut"
         expect(not shared, given, "no text in both parts", f"{len(shared)} shared", cause=cause, hint=2)
     yield "support and query are disjoint"
-    cause = "draw from `rng`, not from the module random; a set has no fixed order, sort it"
-    expect(draw(7) == draw(7), "the same seed twice", "the same episode", "two different ones", cause=cause, hint=3)
+    expect_seeded(draw(7) == draw(7), "episode", "`rng`, not from the module random", hint=3)
     yield "same seed, same episode"
     often = Counter(label for support, _ in episodes for label in support)
     times, rarest = min((often[label], label) for label in enough)
@@ -105,17 +105,10 @@ def leaky_split(answer: Answer, cases: Cases) -> Iterator[Any]:
     given = f"{len(labels)} texts of {len(sizes)} classes"
 
     def split(seed: int) -> list[list[int]]:
-        got = answer(labels, share, random.Random(seed))
-        if not isinstance(got, list | tuple) or len(got) != 2:
-            fail(given, "two lists of positions, (train, test)", describe(got), hint=1)
-        return [sorted(positions(part, len(labels), given=given, hint=1).tolist()) for part in got]
+        got, again = answer(labels, share, random.Random(seed)), "cut one shuffled list"
+        return partition(got, ("train", "test"), len(labels), given=given, hint=1, again=again)
 
     splits = [split(seed) for seed in range(20)]
-    for train, test in splits:
-        twice = len(train) + len(test) - len({*train, *test})
-        expect(not twice, given, "each text once", f"{twice} of them again", cause="cut one shuffled list", hint=1)
-        left = len(labels) - len(train) - len(test)
-        expect(not left, given, "every text in one of the parts", f"{left} left out", hint=1)
     yield "no text twice"
     for parts in splits:
         one, other = ({labels[i] for i in part} for part in parts)
@@ -133,8 +126,7 @@ def leaky_split(answer: Answer, cases: Cases) -> Iterator[Any]:
     yield "the share"
     drawn = any(parts != splits[0] for parts in splits)
     expect(drawn, "20 seeds", "different splits", "always the same", cause="shuffle with rng", hint=1)
-    cause = "shuffle with rng, not with the module random; a set has no fixed order, sort it"
-    expect(split(0) == splits[0], "the same seed twice", "the same split", "two different ones", cause=cause, hint=1)
+    expect_seeded(split(0) == splits[0], "split", "`rng`, not from the module random", hint=1)
     yield "drawn at random"
 
 
@@ -142,7 +134,7 @@ def _best(scores: Mapping[float, np.ndarray]) -> float:
     return max(scores, key=lambda setting: scores[setting].mean())
 
 
-def _reported(rows: Callable[[Any, Any, float, float], Any]) -> tuple[Function, dict[str, Function]]:
+def _reported(rows: Function) -> tuple[Function, dict[str, Function]]:
     """The setting that is best on `train`, and the gain between the two `rows` of (train, test, setting, base)."""
     return interval(
         lambda train, test, base: rows(train, test, _best(train), base),
@@ -158,14 +150,10 @@ _gain, _slips = _reported(lambda train, test, chosen, base: (test[chosen], test[
     "1.4",
     reference=_gain,
     mistakes={
-        "it was chosen on the test episodes: that is the leak this exercise is about": (
-            lambda train, test, base: _gain(test, test, base)
-        ),
+        "it was chosen on the test episodes, which is the leak": lambda _, test, base: _gain(test, test, base),
         "that is the worst one": lambda train, test, base: _gain({s: -x for s, x in train.items()}, test, base),
         **_slips,
-        "this is the gain on the training groups, which chose the setting": (
-            lambda train, test, base: _gain(train, train, base)
-        ),
+        "this is the gain on the groups that chose the setting": lambda train, _, base: _gain(train, train, base),
         "this is the accuracy; subtract that of `base`": _reported(lambda _, test, s, base: (test[s], 0 * test[s]))[0],
         "the sign: the chosen setting minus `base`": _reported(lambda _, test, s, base: (test[base], test[s]))[0],
     },
@@ -183,12 +171,3 @@ def honest_gain(answer: Answer, cases: Cases) -> Iterator[Any]:
         {s: level[part] + hard[part] + own[part, i] for i, (s, level) in enumerate(levels.items())} for part in (0, 1)
     )
     yield from answer.expect(f"five settings and {episodes} episodes", train, test, base, hint=(1, 1, 2, 2))
-
-
-def _drawn(got: Any, below: int, given: str) -> list[dict[Any, list[int]]]:
-    """Support and query, if they are two dictionaries of positions."""
-    if not isinstance(got, list | tuple) or len(got) != 2 or not all(isinstance(part, dict) for part in got):
-        fail(given, "two dictionaries, (support, query), from a class to its positions", describe(got), hint=1)
-    return [
-        {label: positions(texts, below, given=given, hint=1).tolist() for label, texts in part.items()} for part in got
-    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,7 @@ from .core import ENDS, Answer, Cases, Function, interval, self_check
 
 
 def _rates(
-    product: Callable[[Tensor, Tensor], Tensor] = lambda g, h: (g * h).sum(),
-    move: Callable[[Tensor, Tensor, float], Tensor] = lambda rates, agree, b: rates + b * agree,
+    product: Function = lambda g, h: (g * h).sum(), move: Function = lambda rates, agree, b: rates + b * agree
 ) -> Function:
     """New rates [L] from old ones, the `product` of each layer's two gradients, and the hyper-rate b."""
 
@@ -35,9 +34,7 @@ def _rates(
         "one product was taken over all layers": _rates(move=lambda rates, agree, b: rates + b * agree.sum()),
         "the hyper-rate was left out": _rates(move=lambda rates, agree, b: rates + agree),
         "the products were averaged, not added up": _rates(lambda g, h: (g * h).mean()),
-        "this is the cosine: the lengths of the gradients count": _rates(
-            lambda g, h: cosine_similarity(g.flatten(), h.flatten(), dim=0)
-        ),
+        "this is the cosine: the lengths count": _rates(lambda g, h: cosine_similarity(g.flatten(), h.flatten(), 0)),
         "each gradient was multiplied by itself, not by the last one": _rates(lambda g, h: (g * g).sum()),
         "this is the change alone; add it to the rates": _rates(move=lambda rates, agree, b: b * agree),
         "the rate was multiplied, not moved": _rates(move=lambda rates, agree, b: rates * (1 + b * agree)),
@@ -52,7 +49,7 @@ def layer_rates(answer: Answer, cases: Cases) -> Iterator[Any]:
         return [torch.randn(shape).double() for shape in shapes]
 
     if cases == "shown":
-        two: list[tuple[int, ...]] = [(3, 2), (3,)]
+        two = (3, 2), (3,)
         rates = torch.tensor([0.1, 0.5]).double()
         yield answer.expect("two layers", drawn(*two), drawn(*two), rates, 0.01, hint=2)
         still = [torch.zeros(shape).double() for shape in two]
@@ -61,7 +58,7 @@ def layer_rates(answer: Answer, cases: Cases) -> Iterator[Any]:
         yield answer.expect("gradients turned round", turned, [-g for g in turned], 10 * rates, 0.01, hint=2)
         return
     yield answer.expect("one layer", drawn((4, 5, 2)), drawn((4, 5, 2)), torch.tensor([0.3]).double(), 0.2, hint=2)
-    four: list[tuple[int, ...]] = [(7, 3), (7,), (2, 7), (2,)]
+    four = (7, 3), (7,), (2, 7), (2,)
     yield answer.expect("four layers", drawn(*four), drawn(*four), torch.rand(4).double(), 0.05, hint=2)
 
 
@@ -121,22 +118,21 @@ def momentum_hypergradient(answer: Answer, cases: Cases) -> Iterator[Any]:
 
 def _plain(*run: Any, **slips: bool) -> float:
     """The derivative for the log rate, without momentum."""
-    return _through(*run[:6], torch.zeros_like(run[5]), run[6], **slips)[0].item()
+    return _through(*run[:6], 0 * run[5], run[6], **slips)[0].item()
+
+
+_cut = partial(_plain, graph=False)
 
 
 @self_check(
     "2.3",
-    reference=partial(_plain, graph=False),
+    reference=_cut,
     mistakes={
         "this is the complete derivative: nothing is broken yet": _plain,
         "no path at all is left; cut the graph of the inner gradients, not that of the weights": lambda *run: 0.0,
         "only the last step is left; cut the inner gradients, not the weights": partial(_plain, last=True),
-        "this is the derivative for the rate, not for its logarithm": (
-            lambda *run: _plain(*run, graph=False) / run[5].exp()
-        ),
-        "this is the loss; return its derivative": (
-            lambda *run: _query_loss(*run[:6], torch.zeros_like(run[5]), run[6]).item()
-        ),
+        "this is the derivative for the rate, not for its logarithm": lambda *run: _cut(*run) / run[5].exp(),
+        "this is the loss; return its derivative": lambda *run: _query_loss(*run[:6], 0 * run[5], run[6]).item(),
     },
     tolerance=1e-7,
 )
@@ -148,37 +144,37 @@ def incomplete_hypergradient(answer: Answer, cases: Cases) -> Iterator[Any]:
         yield answer.expect(f"{steps} steps", *run, hint=2)
 
 
-def _exp_of(pairs: Function, *, base: float = np.e) -> tuple[Function, dict[str, Function]]:
+def _losses(*losses: Tensor) -> tuple[Tensor, ...]:
+    return losses
+
+
+def _power_of(base: float) -> tuple[Function, dict[str, Function]]:
+    """`base` to the mean difference of the natural logarithms, and to the ends of its interval."""
     return interval(
-        pairs,
+        _losses,
+        values=np.log,
         unit="runs",
         take="the difference of the logarithms in each run",
         finish=lambda ends, *_: tuple((base ** np.array(ends)).tolist()),
     )
 
 
-def _logs(losses: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    return losses.log(), other.log()
-
-
-_ratio, _slips = _exp_of(_logs)
-_log_ratio, _ = interval(_logs)
+_ratio, _slips = _power_of(np.e)
+_log_ratio, _ = interval(_losses, values=np.log)
 
 
 @self_check(
     "2.4",
     reference=_ratio,
     mistakes={
-        "the ends are logarithms still: take exp of all three": (
-            lambda *losses: (_ratio(*losses)[0], *_log_ratio(*losses)[1:])
-        ),
+        "the ends are logarithms still: exp of all three": lambda *two: (_ratio(*two)[0], *_log_ratio(*two)[1:]),
         "this is the logarithm of the ratio: take exp at the end": _log_ratio,
         **_slips,
         "the ratio is the other way round: the first loss over the second": lambda a, b: _ratio(b, a),
         "this is the ratio of the means; average the logarithms": lambda a, b: [float(a.mean() / b.mean())] * 3,
         "this is the mean of the ratios; average the logarithms": interval(lambda a, b: (a / b, 0 * b))[0],
-        "this is a difference, not a ratio": interval(lambda a, b: (a, b))[0],
-        "the logarithm is that of base e, and so is the power": _exp_of(_logs, base=10)[0],
+        "this is a difference, not a ratio": interval(_losses)[0],
+        "the logarithm is that of base e, and so is the power": _power_of(10)[0],
     },
     returns="three numbers (ratio, low, high)",
     parts=("the ratio", *ENDS[1:]),

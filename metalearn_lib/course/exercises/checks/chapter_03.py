@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -14,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from metalearn_lib.inner_loop import Tasks
 from metalearn_lib.learners import mlp
 
-from .core import ENDS, Answer, Cases, Function, describe, expect, fail, interval, self_check
+from .core import ENDS, Answer, Cases, Function, describe, expect, interval, self_check
 
 
 def _adapted(
@@ -30,14 +31,6 @@ def _adapted(
     return tuple(now)
 
 
-def _reaches(node: Any, shape: tuple[int, ...]) -> bool:
-    """Whether the graph of a result goes back to a leaf of this shape."""
-    leaf = getattr(node, "variable", None)
-    if leaf is not None:
-        return tuple(leaf.shape) == shape
-    return node is not None and any(_reaches(before, shape) for before, _ in node.next_functions)
-
-
 @self_check(
     "3.1",
     reference=_adapted,
@@ -45,12 +38,8 @@ def _reaches(node: Any, shape: tuple[int, ...]) -> bool:
         "this layer must stay where it is": partial(_adapted, still=0),
         "the sign: go down the gradient": lambda w, x, y, rate, steps: _adapted(w, x, y, -rate, steps),
         "only one step was taken": lambda w, x, y, rate, steps: _adapted(w, x, y, rate, 1),
-        "every step was taken from the start; the next must begin where the last one ended": partial(
-            _adapted, chained=False
-        ),
-        "the loss of the examples was added up, not averaged": (
-            lambda w, x, y, rate, steps: _adapted(w, x, y, rate * len(x), steps)
-        ),
+        "every step was taken from the start, not from where the last one ended": partial(_adapted, chained=False),
+        "the loss was added up, not averaged": lambda w, x, y, rate, steps: _adapted(w, x, y, rate * len(x), steps),
         "the rate was left out": lambda w, x, y, rate, steps: _adapted(w, x, y, 1.0, steps),
         "it did not move; the bias belongs to the last layer": lambda weights, *_: tuple(weights),
     },
@@ -65,9 +54,8 @@ def anil_adapted(answer: Answer, cases: Cases) -> Iterator[Any]:
         x, y = torch.randn(6, 4).double(), torch.tensor([0, 1, 1, 0, 1, 1])
         yield answer.expect("3 steps at rate 0.5,", weights, x, y, 0.5, 3, hint=2)
         answer.expect("1 step at rate 0.1,", weights, x, y, 0.1, 1, hint=2)
-        kept = _reaches(answer(weights, x, y, 0.1, 1)[2].grad_fn, tuple(weights[0].shape))
-        wish, cause = "a graph back to the first layer's weights", "give torch.autograd.grad create_graph=True"
-        expect(kept, "1 step at rate 0.1,", wish, "none", cause=cause, hint=1)
+        told = {"by": "the first layer's weights", "cause": "give torch.autograd.grad create_graph=True"}
+        answer.gradient(weights[0], weights, x, y, 0.1, 1, part=2, **told)
         yield "one step, and its graph"
         yield answer.expect("0 steps,", weights, x, y, 0.1, 0, hint=2)
         return
@@ -77,7 +65,7 @@ def anil_adapted(answer: Answer, cases: Cases) -> Iterator[Any]:
     yield answer.expect("1 example,", weights, x[:1], y[2:3], 1.5, 2, hint=2)
 
 
-def _meta_gradient(*run: Any, second_order: bool = True, chained: bool = False) -> Tensor:
+def _meta(*run: Any, second_order: bool = False, chained: bool = False) -> Tensor:
     """The formula of section 3, with the matrix of second derivatives written out."""
     w, *tasks, rate = run
     gradients = []
@@ -91,33 +79,23 @@ def _meta_gradient(*run: Any, second_order: bool = True, chained: bool = False) 
 
 @self_check(
     "3.2",
-    reference=_meta_gradient,
+    reference=_meta,
     mistakes={
-        "this is the first-order gradient; does the inner gradient keep its graph?": (
-            lambda *run, second_order: _meta_gradient(*run, second_order=False)
-        ),
-        "this is the second-order gradient, although second_order=False": (
-            lambda *run, second_order: _meta_gradient(*run, second_order=True)
-        ),
-        "this is the gradient at the start: the inner step has no effect": (
-            lambda *run, **how: _meta_gradient(*run[:5], 0.0, **how)
-        ),
-        "the inner step used the query set": lambda w, x, y, *run, **how: _meta_gradient(w, *run[:2], *run, **how),
-        "the outer loss is that of the support set": (
-            lambda w, x, y, z, t, rate, **how: _meta_gradient(w, x, y, x, y, rate, **how)
-        ),
-        "the rate was left out": lambda *run, **how: _meta_gradient(*run[:5], 1.0, **how),
-        "the inner step goes up the gradient": lambda *run, **how: _meta_gradient(*run[:5], -run[5], **how),
-        "the tasks were added up, not averaged": lambda *run, **how: len(run[1]) * _meta_gradient(*run, **how),
+        "this is the first-order gradient; does the inner one keep its graph?": lambda *run, **how: _meta(*run),
+        "this is the second order, although second_order=False": lambda *run, **how: _meta(*run, second_order=True),
+        "this is the gradient at the start: the step has no effect": lambda *run, **how: _meta(*run[:5], 0.0, **how),
+        "the inner step used the query set": lambda w, x, y, *run, **how: _meta(w, *run[:2], *run, **how),
+        "the outer loss used the support set": lambda w, x, y, *run, **how: _meta(w, x, y, x, y, run[2], **how),
+        "the rate was left out": lambda *run, **how: _meta(*run[:5], 1.0, **how),
+        "the inner step goes up the gradient": lambda *run, **how: _meta(*run[:5], -run[5], **how),
+        "the tasks were added up, not averaged": lambda *run, **how: len(run[1]) * _meta(*run, **how),
         "the support errors were added up, not averaged": (
-            lambda w, x, *run, **how: _meta_gradient(w, x, *run[:3], run[3] * x.shape[1], **how)
+            lambda *run, **how: _meta(*run[:5], run[5] * run[1].shape[1], **how)
         ),
-        "the query errors were added up, not averaged": (
-            lambda *run, **how: run[3].shape[1] * _meta_gradient(*run, **how)
-        ),
-        "the squared errors were halved": lambda *run, **how: _meta_gradient(*run[:5], run[5] / 2, **how) / 2,
-        "each task started where the one before it ended": partial(_meta_gradient, chained=True),
-        "the sign: return the gradient itself, not a step down it": lambda *run, **how: -_meta_gradient(*run, **how),
+        "the query errors were added up, not averaged": lambda *run, **how: run[3].shape[1] * _meta(*run, **how),
+        "the squared errors were halved": lambda *run, **how: _meta(*run[:5], run[5] / 2, **how) / 2,
+        "each task started where the one before it ended": partial(_meta, chained=True),
+        "the sign: return the gradient itself, not a step down it": lambda *run, **how: -_meta(*run, **how),
     },
     returns="[D]",
     tolerance=1e-7,
@@ -157,72 +135,61 @@ def is_second_order(answer: Answer, cases: Cases) -> Iterator[Any]:
         start = start.detach().clone().requires_grad_()
         return torch.autograd.grad(loss(start, kept), start)[0]
 
-    def partly(wrong: slice) -> Callable[[Tensor], Tensor]:
+    def partly(wrong: slice) -> Function:
         return lambda start: gradient(start).index_put((places[wrong],), gradient(start, 0)[wrong])
 
-    def times(scale: float, function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def times(scale: float, function: Function) -> Function:
         return lambda start: scale * function(start).detach()
 
     places = torch.arange(dim * 3)
     loose = "the test is too loose: it does not compare every number with finite differences"
     strict = "the test is too strict, or its differences too rough: both sides of each number, float64, a small step"
     silent = "a loss cannot tell them apart, and no shape can; compare the gradient with differences of the loss"
-    length = "the length counts, not only the direction"
     absolute = "the tolerance must go with the size of the gradient"
     some = "not every number was compared"
-    implementations: list[tuple[str, Callable[[Tensor], Tensor], str]] = [
+    implementations: list[tuple[str, Function, str]] = [
         ("a right implementation", gradient, strict),
         ("one that forgot create_graph", lambda s: gradient(s, 0), silent),
         ("one that cuts the graph at the last step only", lambda s: gradient(s, steps - 1), loose),
         ("one that is wrong in the last three numbers only", partly(slice(-3, None)), some),
-        ("twice the gradient", times(2, gradient), length),
+        ("twice the gradient", lambda s: 2 * gradient(s), "the length counts, not only the direction"),
     ]
     if cases == "hidden":
         implementations = [
             ("a rate of 0.02, forgotten create_graph,", lambda s: gradient(s, 0), loose),
             ("a rate of 0.02, a right implementation,", gradient, strict),
             ("one that is wrong in the first three numbers only", partly(slice(3)), some),
-            ("the negative gradient", times(-1, gradient), "the sign counts"),
+            ("the negative gradient", lambda s: -gradient(s), "the sign counts"),
         ]
     for given, function, cause in implementations:
         right = cause == strict
         for scale, of, why in ((1.0, "", cause), (1e-4, "a loss times 10⁻⁴, ", cause if right else absolute)):
-            got = _verdict(answer(times(scale, function), times(scale, loss), start), given)
-            expect(got == right, f"{of}{given}", str(right), str(got), cause=why, hint=2)
+            got = answer(times(scale, function), times(scale, loss), start)
+            kind = str(getattr(got, "dtype", type(got).__name__)).removeprefix("torch.")
+            one = math.prod(getattr(got, "shape", ())) == 1
+            expect(kind == "bool" and one, given, "True or False", describe(got), hint=1)
+            expect(bool(got) == right, f"{of}{given}", str(right), str(bool(got)), cause=why, hint=2)
         yield given
 
 
-def _verdict(got: Any, given: str) -> bool:
-    kind = str(getattr(got, "dtype", type(got).__name__)).removeprefix("torch.")
-    if kind != "bool" or math.prod(getattr(got, "shape", ())) != 1:
-        fail(given, "True or False", describe(got), hint=1)
-    return bool(got)
+def _errors(predict: Function, s: Tensor, t: Tensor, q: Tensor, z: Tensor, *steps: int) -> list[Tensor]:
+    """The squared errors [T, Q] after few and after many steps."""
+    tasks = list(zip(s, t, q, z, strict=True))
+    return [torch.stack([(predict(*task[:3], k) - task[3]) ** 2 for task in tasks]) for k in steps]
 
 
-def _errors(unit: Callable[[Tensor], Tensor]) -> Function:
-    """The errors after few and after many steps, a value for each unit; `unit` makes them of squared errors [T, Q]."""
-
-    def pairs(predict: Function, s: Tensor, t: Tensor, q: Tensor, z: Tensor, *steps: int) -> list[Tensor]:
-        tasks = list(zip(s, t, q, z, strict=True))
-        return [unit(torch.stack([(predict(*task[:3], k) - task[3]) ** 2 for task in tasks])) for k in steps]
-
-    return pairs
-
-
-_gain, _slips = interval(_errors(lambda squares: squares.mean(1)), unit="tasks", take="the difference of each task")
+_gain, _slips = interval(_errors, values=lambda x: x.mean(1), unit="tasks", take="the difference of each task")
 
 
 @self_check(
     "3.4",
     reference=_gain,
     mistakes={
-        "the sign: a fall of the error is a gain, so take `few` minus `many`": (
-            lambda *run: _gain(*run[:5], *run[:4:-1])
-        ),
-        "the errors of a task were added up, not averaged": interval(_errors(lambda squares: squares.sum(1)))[0],
+        "the sign: a fall of the error is a gain, `few` minus `many`": lambda *run: _gain(*run[:5], *run[:4:-1]),
+        "the errors of a task were added up, not averaged": interval(_errors, values=lambda x: x.sum(1))[0],
         "these are errors on the support set": lambda predict, s, t, q, z, *steps: _gain(predict, s, t, s, t, *steps),
         **_slips,
-        "the unit is the task, not the query": interval(_errors(torch.flatten))[0],
+        "the unit is the task, not the query": interval(_errors, values=np.ravel)[0],
     },
     returns="three numbers (mean, low, high)",
     parts=ENDS,

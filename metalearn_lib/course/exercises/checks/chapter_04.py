@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.linalg import pinv
 from torch.nn.functional import one_hot
 
 from metalearn_lib.learners.ridge import ridge_weights
@@ -16,7 +18,7 @@ from .core import ENDS, Answer, Cases, Function, expect, expect_tensor, interval
 EPSILON = 1e-6  # as the text of exercise 4.3 says
 
 
-def _per_class(reduce: Callable[[Tensor], Tensor]) -> Function:
+def _per_class(reduce: Function) -> Function:
     return lambda support, labels, n_way: torch.stack([reduce(support[labels == c]) for c in range(n_way)])
 
 
@@ -30,9 +32,7 @@ _means, _medians = _per_class(lambda x: x.mean(0)), _per_class(lambda x: x.quant
         "these are the means": _means,
         "torch.median takes the lower of two middle values": _per_class(lambda x: x.median(0).values),
         "the labels were not looked at, only the order": lambda s, labels, n: _medians(s, labels.sort().values, n),
-        "one median was taken over the whole class, not one for each coordinate": _per_class(
-            lambda x: x.quantile(0.5).expand(x.shape[1])
-        ),
+        "one median a class, not one for each coordinate": _per_class(lambda x: x.quantile(0.5).expand(x.shape[1])),
     },
     returns="[N, D]",
 )
@@ -60,7 +60,7 @@ def _ridge(support: Tensor, labels: Tensor, query: Tensor, n_way: int, penalty: 
     return query @ ridge_weights(support[None], targets[None], torch.tensor(penalty, dtype=support.dtype))[0]
 
 
-def _ridge_by(matrix: Callable[[Tensor, Tensor], Tensor]) -> Function:
+def _ridge_by(matrix: Function) -> Function:
     """A ridge regression with another matrix than (X Xᵀ + λ I)⁻¹, made of X Xᵀ and λ I."""
 
     def logits(support: Tensor, labels: Tensor, query: Tensor, n_way: int, penalty: float) -> Tensor:
@@ -74,10 +74,8 @@ def _ridge_by(matrix: Callable[[Tensor, Tensor], Tensor]) -> Function:
     "4.2",
     reference=_ridge,
     mistakes={
-        "λ was added to every entry of X Xᵀ, not only to the diagonal": _ridge_by(
-            lambda gram, penalty: torch.linalg.pinv(gram + penalty.max())
-        ),
-        "λ was left out": _ridge_by(lambda gram, _: torch.linalg.pinv(gram, rtol=1e-5)),
+        "λ was added to every entry of X Xᵀ, not only to the diagonal": _ridge_by(lambda g, p: pinv(g + p.max())),
+        "λ was left out": _ridge_by(lambda gram, _: pinv(gram, rtol=1e-5)),
         "λ was squared": lambda s, labels, q, n, penalty: _ridge(s, labels, q, n, penalty**2),
         "the matrix was not inverted": _ridge_by(lambda gram, penalty: gram + penalty),
         "the targets are not 0 and 1": lambda s, labels, q, n, penalty: _ridge(s, labels, q, n, penalty, shift=1 / n),
@@ -98,43 +96,40 @@ def ridge_logits(answer: Answer, cases: Cases) -> Iterator[Any]:
         expect(bool(size < 1e-3), "a penalty of a million", "logits near 0", number(size), hint=2)
         yield "a large penalty"
         return
-    double, three = torch.randn(10, 20).double(), torch.arange(6) % 3
-    yield answer.expect(
-        "10 examples in float64", double, torch.arange(10) % 2, torch.randn(4, 20).double(), 2, 0.1, hint=3
-    )
+    ten, four, three = torch.randn(10, 20).double(), torch.randn(4, 20).double(), torch.arange(6) % 3
+    yield answer.expect("10 examples in float64", ten, torch.arange(10) % 2, four, 2, 0.1, hint=3)
     twice, query = torch.randn(3, 8).repeat(2, 1), torch.randn(5, 8)  # the Gram matrix is singular
     yield answer.expect("every example twice", twice, three, query, 3, 1.0, hint=2)
     yield answer.expect("one query alone", torch.randn(6, 8), three, torch.randn(1, 8), 3, 3.0, hint=2)
 
 
-def _peeking(seen: Callable[[Tensor, Tensor], Tensor], *, support_too: bool = True, over: int = 1) -> Function:
-    """Prototypes after standardising by the statistics of what is `seen` of (support, query)."""
+def _standard(x: Tensor, by: Tensor, *, over: int = 1) -> Tensor:
+    """Standardised by the statistics of other texts; variances divide by their number minus `over`."""
+    return (x - by.mean(0)) / (by.std(0, correction=over) + EPSILON)
+
+
+def _peeking(scaled: Function) -> Function:
+    """The logits of prototypes, after support and query were `scaled`."""
 
     def logits(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-        mean, deviation = seen(support, query).mean(0), seen(support, query).std(0, correction=over) + EPSILON
-        known = (support - mean) / deviation if support_too else support
-        return -(torch.cdist((query - mean) / deviation, _means(known, labels, n_way)) ** 2)
+        known, asked = scaled(support, query)
+        return -(torch.cdist(asked, _means(known, labels, n_way)) ** 2)
 
     return logits
 
 
-_by_queries = _peeking(lambda support, query: query)
-
-
-def _each_by_itself(support: Tensor, labels: Tensor, query: Tensor, n_way: int) -> Tensor:
-    known, asked = ((x - x.mean(0)) / (x.std(0) + EPSILON) for x in (support, query))
-    return -(torch.cdist(asked, _means(known, labels, n_way)) ** 2)
+_by_queries = _peeking(lambda s, q: (_standard(s, q), _standard(q, q)))
 
 
 @self_check(
     "4.3",
     reference=_by_queries,
     mistakes={
-        "the statistics are those of support and queries together": _peeking(lambda *sets: torch.cat(sets)),
-        "only the queries were standardised; the support set must be, in the same way": _peeking(
-            lambda support, query: query, support_too=False
+        "the statistics are those of support and queries together": _peeking(
+            lambda *sets: (_standard(x, torch.cat(sets)) for x in sets)
         ),
-        "each set was standardised by itself": _each_by_itself,
+        "only the queries were standardised; the support set must be, too": _peeking(lambda s, q: (s, _standard(q, q))),
+        "each set was standardised by itself": _peeking(lambda *sets: (_standard(x, x) for x in sets)),
         "the sign: the nearest class must get the largest logit": lambda *episode: -_by_queries(*episode),
         "the distance is not squared": lambda *episode: -(-_by_queries(*episode)).sqrt(),
     },
@@ -159,25 +154,19 @@ def peeking_logits(answer: Answer, cases: Cases) -> Iterator[Any]:
     expect(bool(moved > 1e-3), given, wanted, "the same", cause=cause, hint=1)
     yield "the guard catches it"
     for episode in [(support, labels, query), (support.double(), labels, query.double())][: 1 + (cases == "hidden")]:
-        over_all = _peeking(lambda _, query: query, over=0)(*episode, ways)  # over M or over M - 1: both are customary
-        if not torch.allclose(answer(*episode, ways), over_all, rtol=1e-3):
+        over_all = _peeking(lambda *sets: (_standard(x, sets[1], over=0) for x in sets))  # as customary as M - 1
+        if not torch.allclose(answer(*episode, ways), over_all(*episode, ways), rtol=1e-3):
             answer.expect(f"{asked} queries", *episode, ways, hint=2)
         yield "values"
 
 
-def _right(unit: Callable[[Tensor], Tensor]) -> Function:
-    """What two classifiers get right, a value for each unit; `unit` makes them of the share of each query [T, M]."""
-
-    def pairs(a: Function, b: Function, *given: Any) -> list[Tensor]:
-        episodes, ways = list(zip(*given[:4], strict=True)), given[4]
-        return [
-            unit(torch.stack([f(s, c, q, ways).argmax(1) == t for s, c, q, t in episodes]).double()) for f in (a, b)
-        ]
-
-    return pairs
+def _right(a: Function, b: Function, *given: Any) -> list[Tensor]:
+    """Whether each query [T, M] is right, by two classifiers."""
+    episodes, ways = list(zip(*given[:4], strict=True)), given[4]
+    return [torch.stack([f(s, c, q, ways).argmax(1) == t for s, c, q, t in episodes]) for f in (a, b)]
 
 
-_gain, _slips = interval(_right(lambda hits: hits.mean(1)))
+_gain, _slips = interval(_right, values=lambda hits: hits.mean(1))
 
 
 @self_check(
@@ -187,7 +176,7 @@ _gain, _slips = interval(_right(lambda hits: hits.mean(1)))
         **_slips,
         "the sign: the first classifier minus the second": lambda a, b, *episodes: _gain(b, a, *episodes),
         "these are points, not shares": lambda *given: tuple(100 * value for value in _gain(*given)),
-        "the unit is the episode, not the query": interval(_right(torch.flatten))[0],
+        "the unit is the episode, not the query": interval(_right, values=np.ravel)[0],
     },
     returns="three numbers (mean, low, high)",
     parts=ENDS,

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from metalearn_lib.meta_embeddings.similarity import spearman
 
 from .core import Answer, Cases, Function, self_check
 
 
-def _padded(x: Tensor, width: int, *, left: bool = False) -> Tensor:
-    zeros = x.new_zeros(len(x), width - x.shape[1])
-    return torch.cat([zeros, x] if left else [x, zeros], dim=1)
-
-
-def _sum(a: Tensor, b: Tensor, *, left: bool = False) -> Tensor:
+def _sum(a: Tensor, b: Tensor, *, sides: tuple[int, int] = (0, 1)) -> Tensor:
+    """The sum of two tables, the narrower one padded on the right: (left, right)."""
     width = max(a.shape[1], b.shape[1])
-    return _padded(a, width, left=left) + _padded(b, width, left=left)
+    first, second = (pad(x, [side * (width - x.shape[1]) for side in sides]) for x in (a, b))
+    return first + second
 
 
 def _counts(a: Tensor, b: Tensor) -> Tensor:
@@ -33,7 +32,7 @@ def _counts(a: Tensor, b: Tensor) -> Tensor:
     mistakes={
         "a silent source was counted: divide by the number of sources that know the word": lambda a, b: _sum(a, b) / 2,
         "this is the sum; divide by the number of sources that know the word": _sum,
-        "the zeros belong on the right": lambda a, b: _sum(a, b, left=True) / _counts(a, b),
+        "the zeros belong on the right": lambda a, b: _sum(a, b, sides=(1, 0)) / _counts(a, b),
     },
     returns="[V, max(D1, D2)]",
     hint=2,
@@ -51,9 +50,7 @@ def average_of_known(answer: Answer, cases: Cases) -> Iterator[Any]:
     yield answer.expect("the same source twice", a, a, hint=1)
 
 
-def _attended(
-    attention: Callable[[Tensor, Tensor], Tensor], *, factor: Callable[[Tensor], Any] = lambda known: known.shape[1]
-) -> Function:
+def _attended(attention: Function, *, factor: Function = lambda known: known.shape[1]) -> Function:
     """n Σ αₛ vₛ, with the attention made of the scores and of who knows the word."""
     return lambda mapped, known, score: factor(known) * (attention(mapped @ score, known)[..., None] * mapped).sum(1)
 
@@ -70,9 +67,7 @@ def _masked(scores: Tensor, known: Tensor) -> Tensor:
         "all sources count alike: the attention was not used": _attended(lambda s, k: torch.ones_like(s) / s.shape[1]),
         "the softmax runs over words, not over sources": _attended(lambda s, k: s.softmax(0)),
         "a silent source has a score of 0, not no weight at all": _attended(lambda s, k: s.softmax(1)),
-        "n is the number of all sources, not of those that know the word": _attended(
-            _masked, factor=lambda known: known.sum(1, keepdim=True)
-        ),
+        "n is the number of all sources, known or not": _attended(_masked, factor=lambda k: k.sum(1, keepdim=True)),
     },
     returns="[V, d]",
     nan_hint=2,
@@ -91,7 +86,7 @@ def masked_dynamic(answer: Answer, cases: Cases) -> Iterator[Any]:
     yield answer.expect("words that no source knows", torch.zeros_like(mapped), nobody, score, hint=2)
 
 
-def _ridge(weight: Callable[[Tensor], Tensor], *, scale: float = 1.0) -> Function:
+def _ridge(weight: Function, *, scale: float = 1.0) -> Function:
     """A weighted ridge regression of vectors on the means of their contexts, words weighted by their counts."""
 
     def answer(means: Tensor, targets: Tensor, counts: Tensor, penalty: float) -> Tensor:
@@ -142,29 +137,31 @@ def _pearson(x: Tensor, y: Tensor) -> float:
     return float(torch.corrcoef(torch.stack([x, y]))[0, 1])
 
 
-def _known_only(cosines: Tensor, people: Tensor, known: Tensor) -> float:
+def _all_pairs(cosines: Tensor, people: Tensor, known: Tensor) -> float:
+    return _rho(cosines, people)
+
+
+def _known_pairs(cosines: Tensor, people: Tensor, known: Tensor) -> float:
     return _rho(cosines[known], people[known])
 
 
-def _filled(cosines: Tensor, people: Tensor, known: Tensor, *, rho: Callable[[Tensor, Tensor], float] = _rho) -> float:
+def _filled(cosines: Tensor, people: Tensor, known: Tensor, *, rho: Function = _rho) -> float:
     return rho(torch.where(known, cosines, cosines[known].mean()), people)
+
+
+def _both(flattering: Function, honest: Function) -> Function:
+    return lambda *given: (flattering(*given), honest(*given))
 
 
 @self_check(
     "6.4",
-    reference=lambda *given: (_known_only(*given), _filled(*given)),
+    reference=_both(_known_pairs, _filled),
     mistakes={
-        "an unknown pair has cosine 0 here; give it the mean cosine of the known ones": lambda *given: (
-            _known_only(*given),
-            _rho(*given[:2]),
-        ),
-        "this is over the known pairs only": lambda *given: (_known_only(*given), _known_only(*given)),
-        "this is the correlation of the values; rank them first": lambda *given: (
-            _known_only(*given),
-            _filled(*given, rho=_pearson),
-        ),
-        "this is over all pairs": lambda *given: (_rho(*given[:2]), _rho(*given[:2])),
-        "the order: the flattering one comes first": lambda *given: (_filled(*given), _known_only(*given)),
+        "an unknown pair has cosine 0 here; give it the mean cosine of the known ones": _both(_known_pairs, _all_pairs),
+        "this is over the known pairs only": _both(_known_pairs, _known_pairs),
+        "this is the correlation of the values; rank them first": _both(_known_pairs, partial(_filled, rho=_pearson)),
+        "this is over all pairs": _both(_all_pairs, _all_pairs),
+        "the order: the flattering one comes first": _both(_filled, _known_pairs),
     },
     returns="two numbers (flattering, honest)",
     parts=("the first number", "the second number"),

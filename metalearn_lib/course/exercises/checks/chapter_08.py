@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from metalearn_lib.distillation import distillation_loss
 from metalearn_lib.scores import Score
 
-from .core import Answer, Cases, Function, describe, expect, expect_number, fail, self_check
+from .core import Answer, Cases, Function, expect_number, fail, row, self_check
 
 
 def _effective(logits: Tensor, temperature: float) -> Tensor:
@@ -47,6 +47,9 @@ def effective_classes(answer: Answer, cases: Cases) -> Iterator[Any]:
     yield answer.expect("one text alone", torch.randn(1, 3), 1.0, hint=1)
 
 
+_GRADIENT = {"by": "the student's logits", "cause": "was the loss turned into a number?"}
+
+
 def _soft(student: Tensor, teacher: Tensor, labels: Tensor, temperature: float) -> Tensor:
     return distillation_loss(student, teacher, temperature=temperature)
 
@@ -61,7 +64,7 @@ def _mixed(*, plain: Function = _plain, soft: Function = _soft) -> Function:
     return lambda *given: given[4] * plain(*given[:4]) + (1 - given[4]) * soft(*given[:4])
 
 
-def _soft_where(chosen: Callable[[Tensor], Tensor]) -> Function:
+def _soft_where(chosen: Function) -> Function:
     return lambda z, v, y, t: _soft(z[chosen(y)], v[chosen(y)], y, t)
 
 
@@ -100,7 +103,7 @@ def mixed_loss(answer: Answer, cases: Cases) -> Iterator[Any]:
         yield answer.expect("30 texts in float64", student, teacher, labels.repeat(5), 4.0, 0.7, hint=3)
         yield answer.expect("no label in float64", student[:6], teacher[:6], nobody, 0.5, 0.9, hint=2)
         yield answer.expect("one labelled text", z[:1], v[:1], labels[:1], 2.0, 0.5, hint=1)
-    _expect_differentiable(answer, z, v, labels, 2.0, 0.5)
+    answer.gradient(z.requires_grad_(), z, v, labels, 2.0, 0.5, **_GRADIENT)
 
 
 def _unscaled(z: Tensor, v: Tensor, temperature: float) -> Tensor:
@@ -127,20 +130,12 @@ def unscaled_loss(answer: Answer, cases: Cases) -> Iterator[Any]:
     texts, classes = (8, 5) if cases == "shown" else (16, 12)
     z, v = torch.randn(2, texts, classes, dtype=torch.float64)
     yield answer.expect(f"{texts} texts of {classes} classes at T = 2", z, v, 2.0, hint=2)
-    _expect_differentiable(answer, z, v, 2.0)
     z.requires_grad_()
     for t in (8.0, 32.0) if cases == "shown" else (0.5, 20.0):
-        losses = distillation_loss(z, v, temperature=t), answer.value(z, v, t)
-        right, broken = (torch.autograd.grad(loss, z)[0].norm() for loss in losses)
-        expect_number(right / broken, t**2, given=f"the ratio of the right gradient to yours at T = {t:g},", hint=1)
+        (right,) = torch.autograd.grad(distillation_loss(z, v, temperature=t), z)
+        ratio = right.norm() / answer.gradient(z, z, v, t, **_GRADIENT).norm()
+        expect_number(ratio, t**2, given=f"the ratio of the right gradient to yours at T = {t:g},", hint=1)
         yield f"the factor at {t:g}"
-
-
-def _expect_differentiable(answer: Answer, student: Tensor, *inputs: Any) -> None:
-    """The loss must lead back to the student's logits."""
-    loss = answer(student.clone().requires_grad_(), *inputs)
-    given, wanted = "student logits with a gradient", "a loss that can be differentiated"
-    expect(loss.requires_grad, given, wanted, "one without a graph", cause="was it turned into a number?", hint=1)
 
 
 def _score(values: Tensor) -> Score:
@@ -148,9 +143,7 @@ def _score(values: Tensor) -> Score:
 
 
 def _beaten(
-    *,
-    affordable: Callable[[Tensor, Tensor], Any] = operator.le,
-    better: Callable[[Tensor, Tensor], Any] = lambda rival, own: _score(rival - own).low > 0,
+    *, affordable: Function = operator.le, better: Function = lambda rival, own: _score(rival - own).low > 0
 ) -> Function:
     """Which models [M] have a rival whose cost is `affordable` and whose answers [n] are `better`."""
     return lambda cost, right: [
@@ -183,10 +176,7 @@ def clearly_beaten(answer: Answer, cases: Cases) -> Iterator[Any]:
 
     def compare(given: str, cost: list[float], right: list[Tensor], *, hint: int) -> str:
         inputs = torch.tensor(cost, dtype=torch.float32), torch.stack(right)
-        got = answer(*inputs)
-        got = got.tolist() if isinstance(got, Tensor) else got
-        if not isinstance(got, list | tuple) or len(got) != len(cost):
-            fail(given, f"{len(cost)} values, true or false", describe(got), hint=1)
+        got = row(answer(*inputs), len(cost), f"{len(cost)} values, true or false", given=given, hint=1)
         verdicts, wanted = [bool(value) for value in got], _clearly(*inputs)
         if verdicts != wanted:
             cause = next((cause for cause, wrong in answer.suspects(*inputs) if wrong == verdicts), "")

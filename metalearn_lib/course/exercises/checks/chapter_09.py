@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -43,9 +43,7 @@ def _blind(part: Function) -> Function:
     reference=_pool(_last, _mean, _highest),
     mistakes={
         "the last place of the batch was taken, not the last word of each text": _pool(_blind(_last), _mean, _highest),
-        "the mean divides by L, padding included": _pool(
-            _last, lambda states, mask: (states * mask[..., None]).mean(1), _highest
-        ),
+        "the mean divides by L, padding included": _pool(_last, lambda s, m: (s * m[..., None]).mean(1), _highest),
         "mean and maximum see the padding": _pool(_last, _blind(_mean), _blind(_highest)),
         "the mask was not used": _blind(_pool(_last, _mean, _highest)),
         "padding counts as 0 in the maximum": _pool(_last, _mean, partial(_highest, padding=0)),
@@ -72,9 +70,9 @@ def concat_pool(answer: Answer, cases: Cases) -> Iterator[Any]:
 
 def _leep_by(
     *,
-    table: Callable[[Tensor], Tensor] = lambda joint: joint / joint.sum(0),
-    reduce: Callable[[Tensor], Tensor] = lambda expected: expected.log().mean(),
-    answers: Callable[[Tensor], Tensor] = lambda theta: theta,
+    table: Function = lambda joint: joint / joint.sum(0),
+    reduce: Function = lambda expected: expected.log().mean(),
+    answers: Function = lambda theta: theta,
 ) -> Function:
     """LEEP, by what becomes of the joint table [C, Z], of the expected predictions [n] and of the source's answers."""
 
@@ -89,9 +87,7 @@ def _leep_by(
     "9.2",
     reference=lambda theta, labels, n_classes: leep(theta, [f"{label:03d}" for label in labels.tolist()]),
     mistakes={
-        "this is P(z | y): each row was divided by its sum, not each column": _leep_by(
-            table=lambda joint: joint / joint.sum(1, keepdim=True)
-        ),
+        "this is P(z | y): divide each column by its sum": _leep_by(table=lambda j: j / j.sum(1, keepdim=True)),
         "the joint table was not divided by P(z)": _leep_by(table=lambda joint: joint),
         "the logarithm was taken after the mean": _leep_by(reduce=lambda expected: expected.mean().log()),
         "only the source's most likely class was looked at": _leep_by(
@@ -117,7 +113,7 @@ def leep_score(answer: Answer, cases: Cases) -> Iterator[Any]:
     yield answer.expect("classes of very different sizes", theta, unequal, 2, hint=2)
 
 
-def _chosen(pick: Callable[[Tensor, Tensor, Tensor], Any], *, over: Function = torch.mean) -> Function:
+def _chosen(pick: Function, *, over: Function = torch.mean) -> Function:
     """Two numbers, picked from the accuracies [R] of all runs on half, on the others and on all texts."""
 
     def answer(right: Tensor, half: Tensor) -> tuple[float, ...]:

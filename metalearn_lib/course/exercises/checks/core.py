@@ -20,10 +20,10 @@ with options; what the decorator uses stands above it. A reference that returns 
 the names `parts`, and `yield from` then counts each part. "A mean and its interval" has its mistakes ready:
 `interval`.
 
-A property that no value shows (drawn at random, leaks, differentiable) is tested on `answer(…)` itself, by `expect…`
-or `fail`; `suspects=answer.suspects(…)` asks the mistakes there. Every property that the task names has a shown case,
-hidden cases are other instances of it. A test feeds each mistake to its check and demands its cause from a shown
-case; what no value can tell (an error, another type, a changed argument) stands with its words in the tests.
+A property that no value shows (drawn at random, leaks, differentiable) is tested on `answer(…)` itself, by `expect…`,
+`partition`, `answer.gradient` or `fail`; `answer.suspects(…)` asks the mistakes there. Every property that the task
+names has a shown case, hidden cases are other instances of it. A test feeds each mistake to its check and demands its
+cause from a shown case; what no value can tell (an error, another type) stands with its words in the tests.
 
 Every chapter with exercises
 """
@@ -33,6 +33,7 @@ from __future__ import annotations
 import copy
 import random
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NoReturn
@@ -47,7 +48,7 @@ from metalearn_lib.scores import Score
 
 Cases = Literal["shown", "hidden"]
 Function = Callable[..., Any]
-Suspects = Mapping[str, Any] | Iterable[tuple[str, Any]]  # the cause to name, what its mistake gives
+Suspects = Iterable[tuple[str, Any]]  # the cause to name, what its mistake gives
 NOT_ANSWERED = "not answered yet: replace `raise NotImplementedError()` in the cell above by your answer, and run it"
 
 
@@ -86,20 +87,19 @@ class SelfCheck:
         if cases not in ("shown", "hidden"):
             raise ValueError(f"check.{name}(cases={cases!r}): use 'shown' or 'hidden'")
         state = random.getstate()
-        failure: CheckFailed | None = None
         try:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 random.seed(0)
                 held = sum(1 for _ in self.properties(Answer(answer, self), cases))
         except CheckFailed as error:
-            failure = CheckFailed(f"{name}: {error}.")
+            records.record("exercise", self.exercise, passed=False)
+            raise CheckFailed(f"{name}: {error}.") from None
         finally:
             random.setstate(state)
-        _record(self.exercise, passed=failure is None)
-        if failure is not None:
-            raise failure
-        print(f"{MARK} {name}: {held} more, hidden" if cases == "hidden" else f"{MARK} {name}: {_hold(held)}")
+        records.record("exercise", self.exercise, passed=True)
+        hold = "1 property holds" if held == 1 else f"{held} properties hold"
+        print(f"{MARK} {name}: {f'{held} more, hidden' if cases == 'hidden' else hold}")
 
 
 def self_check(exercise: str, **about: Any) -> Callable[[Callable[[Answer, Cases], Iterator[Any]]], SelfCheck]:
@@ -107,31 +107,30 @@ def self_check(exercise: str, **about: Any) -> Callable[[Callable[[Answer, Cases
     return lambda properties: SelfCheck(exercise, properties, **about)
 
 
+@dataclass(eq=False)
 class Answer:
     """What the learner handed in. Calling it calls their function on copies, and sees to it that nothing odd happens.
 
     Raises `CheckFailed`: the answer is no function, is not written yet, raises, or changes what it was given.
     """
 
-    def __init__(self, value: Any, check: SelfCheck | None = None) -> None:
-        self.value, self.check = value, check
+    value: Any
+    check: SelfCheck
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         if self.value is None or self.value is Ellipsis:
             raise CheckFailed(NOT_ANSWERED)
         if not callable(self.value):
             fail("", "a function", describe(self.value), cause="hand in its name, without brackets after it")
-        given, kept = copy.deepcopy((inputs, options)), (inputs, options)
+        given, named = copy.deepcopy((inputs, options))
         try:
-            result = self.value(*given[0], **given[1])
+            result = self.value(*given, **named)
         except NotImplementedError:
             raise CheckFailed(NOT_ANSWERED) from None
-        except CheckFailed:
-            raise
         except Exception as error:
             raise CheckFailed(f"your function raised {_told(error, self.value)}") from None
-        before, after = ((*inputs, *named.values()) for inputs, named in (kept, given))
-        for place, (old, new) in enumerate(zip(before, after, strict=True), 1):
+        pairs = zip((*inputs, *options.values()), (*given, *named.values()), strict=True)
+        for place, (old, new) in enumerate(pairs, 1):
             if _changed(old, new):
                 raise CheckFailed(
                     f"your function changed its argument {place}, {describe(old)}: work on a copy (x = x + 1 makes a "
@@ -149,13 +148,11 @@ class Answer:
         A tensor must have its shape, device and dtype as well. `hint`: of the values, or one for each part.
         """
         check = self.check
-        if check is None or check.reference is None:
-            raise TypeError(f"Answer.expect({given!r}): the check has no reference; give self_check one")
+        assert check.reference is not None, "give self_check a reference"
         got, right = self(*inputs, **options), check.reference(*copy.deepcopy(inputs), **copy.deepcopy(options))
         several = isinstance(right, tuple)
-        row = isinstance(got, list | tuple) or getattr(got, "ndim", 0) == 1
-        if several and not (row and len(got) == len(right)):
-            fail(given, check.returns, describe(got), hint=check.hint)
+        if several:
+            row(got, len(right), check.returns, given=given, hint=check.hint)
         hints = [hint] * len(check.parts) if isinstance(hint, int) else hint
         for place, name in enumerate(check.parts):
             value, wanted = (got[place], right[place]) if several else (got, right)
@@ -171,9 +168,18 @@ class Answer:
                 expect_number(value, wanted, **close)
         return check.parts
 
+    def gradient(self, source: Tensor, *inputs: Any, by: str, cause: str, part: Any = ...) -> Tensor:
+        """The derivative of the result (or a part of it) for `source`, one of the inputs; fail if there is none."""
+        self(*inputs)  # tells an error; its result belongs to copies
+        result = self.value(*inputs)[part]
+        slope = torch.autograd.grad(result.sum(), source, allow_unused=True)[0] if result.requires_grad else None
+        if slope is None:
+            fail("", f"a result that can be differentiated by {by}", "one without a graph", cause=cause, hint=1)
+        return slope
+
     def suspects(self, *inputs: Any, **options: Any) -> Iterator[tuple[str, Any]]:
         """What each mistake gives on these inputs, beside the cause to name; one that fails there is left out."""
-        for cause, mistake in (self.check.mistakes if self.check else {}).items():
+        for cause, mistake in self.check.mistakes.items():
             try:
                 made = mistake(*copy.deepcopy(inputs), **copy.deepcopy(options))
             except Exception:  # a mistake may well have no result here
@@ -187,42 +193,41 @@ def interval(
     unit: str = "episodes",
     number: str = "T",
     take: str = "the differences",
+    values: Callable[[Any], Any] = lambda row: row,
     finish: Callable[..., Any] = lambda ends, *inputs: ends,
 ) -> tuple[Function, dict[str, Function]]:
     """Reference and mistakes of "the mean of paired differences, and the ends of its 95 % interval".
 
-    `pairs` makes of the learner's inputs two rows of values [T], the first minus the second being the gain; `finish`
-    makes of (mean, low, high) and the inputs what the learner returns.
+    `pairs` makes of the learner's inputs two arrays, `values` of each a row [T], the first minus the second being the
+    gain; `finish` makes of (mean, low, high) and the inputs what the learner returns.
     """
 
     def by(half_width: Callable[[Any, Any], float]) -> Function:
         def answer(*inputs: Any) -> Any:
-            a, b = (np.asarray(row, dtype=np.float64) for row in pairs(*inputs))
+            a, b = (values(np.asarray(array, dtype=np.float64)) for array in pairs(*inputs))
             mean, half = float((a - b).mean()), float(half_width(a, b))
             return finish((mean, mean - half, mean + half), *inputs)
 
         return answer
 
     def student(a: Any, b: Any) -> float:
-        gain = Score.of(a - b)
-        return gain.high - gain.mean
+        return Score.of(a - b).high - (a - b).mean()
 
     def welch(a: Any, b: Any) -> float:
         gain = Score.of(a).minus(Score.of(b))
         return gain.high - gain.difference
 
     def error(a: Any, b: Any) -> float:
-        return float((a - b).std(ddof=1)) / len(a) ** 0.5
+        return (a - b).std(ddof=1) / len(a) ** 0.5
 
+    divided = f"the standard deviation is divided by {number}, not by √{number}"
     widths = {
         f"the interval is not paired: take {take} first": welch,
         f"this is one standard deviation; the mean of {number} {unit} varies less, by √{number}": (
-            lambda a, b: error(a, b) * len(a) ** 0.5
+            lambda a, b: (a - b).std(ddof=1)
         ),
         f"1.96 belongs to many {unit}; for few take Student's t (Score does)": lambda a, b: 1.96 * error(a, b),
-        f"the standard deviation is divided by {number}, not by √{number}": (
-            lambda a, b: student(a, b) / len(a) ** 0.5
-        ),
+        divided: lambda a, b: student(a, b) / len(a) ** 0.5,
         "this is one standard error; 95 % needs more than two of them": error,
     }
     return by(student), {cause: by(width) for cause, width in widths.items()}
@@ -239,10 +244,9 @@ def fail(given: str, expected: str, got: str, *, cause: str = "", hint: int = 0)
 
 
 def expect_tensor(
-    got: Any, shape: tuple[int, ...], *, given: str, like: Tensor | None = None, axes: str = "", hint: int = 0,
-    nan_hint: int = 0,
-) -> Tensor:  # fmt: skip
-    """Return `got` if it is a finite tensor of this shape (and on the device of `like`); `axes`, as in "[M, N]"."""
+    got: Any, shape: tuple[int, ...], *, given: str, like: Tensor, axes: str = "", hint: int, nan_hint: int = 0
+) -> Tensor:
+    """Return `got` if it is a finite tensor of this shape, on the device of `like`; `axes`, as in "[M, N]"."""
     wanted = f"a tensor of shape {list(shape)}" + (f" ({axes})" if axes else "")
     if not isinstance(got, Tensor):
         cause = "torch.stack makes one tensor of a list of tensors" if isinstance(got, list | tuple) else ""
@@ -250,9 +254,9 @@ def expect_tensor(
     if tuple(got.shape) != shape:
         turned = tuple(got.shape) == shape[:-2] + shape[:-3:-1]
         fail(given, wanted, f"shape {list(got.shape)}", cause="the last two are swapped" if turned else "", hint=hint)
-    if like is not None and got.device != like.device:
+    if got.device != like.device:
         fail(given, f"a result on {like.device}", f"one on {got.device}", cause="make new tensors with device=x.device")
-    if like is not None and like.is_floating_point() and got.dtype != like.dtype:
+    if like.is_floating_point() and got.dtype != like.dtype:
         fail(given, f"the dtype of the input, {like.dtype}", f"{got.dtype}", cause="make new tensors with x.dtype")
     if got.is_floating_point() and not bool(torch.isfinite(got).all()):
         what = "NaN" if bool(got.isnan().any()) else "infinity"
@@ -262,44 +266,65 @@ def expect_tensor(
 
 
 def expect_close(
-    got: Tensor,
-    right: Tensor,
-    *,
-    given: str,
-    tolerance: float = 1e-4,
-    suspects: Suspects = (),
-    hint: int = 0,
+    got: Tensor, right: Tensor, *, given: str, tolerance: float = 1e-4, suspects: Suspects = (), hint: int = 0
 ) -> None:
     """Fail at the first entry that differs. `suspects`: what comes out of typical mistakes, by the cause to name."""
-    different = ~torch.isclose(got.double(), right.double(), rtol=tolerance, atol=tolerance)
-    if not bool(different.any()):
+
+    def near(wrong: Tensor) -> Tensor:
+        return torch.isclose(got.double(), wrong.double(), rtol=tolerance, atol=tolerance)
+
+    if bool((same := near(right)).all()):
         return
-    place = tuple(different.nonzero()[0].tolist())
+    place = tuple((~same).nonzero()[0].tolist())
     where = f" at {list(place)}" if place else ""
-    pairs = suspects.items() if isinstance(suspects, Mapping) else suspects
-    cause = next((c for c, wrong in pairs if _near(got, wrong, tolerance)), "")
+    made = ((cause, torch.as_tensor(wrong)) for cause, wrong in suspects)
+    cause = next((c for c, wrong in made if wrong.shape == got.shape and bool(near(wrong).all())), "")
     fail(given, f"{number(right[place])}{where}", f"{number(got[place])}", cause=cause, hint=hint)
 
 
-def expect_number(
-    got: Any, right: float, *, given: str, tolerance: float = 1e-4, suspects: Suspects = (),
-    hint: int = 0,
-) -> None:  # fmt: skip
+def expect_number(got: Any, right: float, *, given: str, hint: int = 0, **close: Any) -> None:
     """The same for a number (or a tensor of one number)."""
-    if isinstance(got, Tensor) and got.ndim == 0:
-        got = got.item()
+    got = got.item() if isinstance(got, Tensor) and got.ndim == 0 else got
     if isinstance(got, bool) or not hasattr(got, "__float__") or getattr(got, "ndim", False):
         fail(given, f"the number {number(right)}", describe(got), hint=hint)
     if float(got) != float(got):
         fail(given, f"{number(right)}", "NaN", cause="a division by zero, or the mean of nothing", hint=hint)
     value, wanted = (torch.tensor(float(x), dtype=torch.float64) for x in (got, right))
-    expect_close(value, wanted, given=given, tolerance=tolerance, suspects=suspects, hint=hint)
+    expect_close(value, wanted, given=given, hint=hint, **close)
 
 
 def expect(condition: bool, given: str, expected: str, got: str, *, cause: str = "", hint: int = 0) -> None:
     """Fail unless the condition holds."""
     if not condition:
         fail(given, expected, got, cause=cause, hint=hint)
+
+
+def expect_seeded(same: bool, what: str, generator: str, *, hint: int) -> None:
+    """Fail unless the same seed made the same."""
+    cause = f"draw from {generator}; a set has no fixed order, sort it"
+    expect(same, "the same seed twice", f"the same {what}", "two different ones", cause=cause, hint=hint)
+
+
+def row(got: Any, count: int, expected: str, *, given: str, hint: int, kind: type = object) -> Any:
+    """The parts of a tuple, a list or a row of numbers, if so many came, and of this kind."""
+    several = isinstance(got, list | tuple) or getattr(got, "ndim", 0) == 1
+    if not several or len(got) != count or not all(isinstance(part, kind) for part in got):
+        fail(given, expected, describe(got), hint=hint)
+    return got
+
+
+def partition(
+    got: Any, names: Sequence[str], below: int, *, given: str, hint: int, again: str = "", left: str = ""
+) -> list[list[int]]:
+    """The sorted positions of the texts in each part, if they are all texts, each once; `again`, `left`: the causes."""
+    wanted = f"{['no', 'one', 'two', 'three'][len(names)]} lists of positions, ({', '.join(names)})"
+    lists = row(got, len(names), wanted, given=given, hint=1)
+    parts = [sorted(positions(part, below, given=given, hint=hint).tolist()) for part in lists]
+    counts = Counter(i for part in parts for i in part)
+    twice, out = counts.total() - len(counts), below - len(counts)
+    expect(not twice, given, "each text once", f"{twice} of them again", cause=again, hint=hint)
+    expect(not out, given, "every text in one of the parts", f"{out} left out", cause=left, hint=hint)
+    return parts
 
 
 def positions(part: Any, below: int, *, given: str, hint: int) -> np.ndarray:
@@ -314,9 +339,9 @@ def positions(part: Any, below: int, *, given: str, hint: int) -> np.ndarray:
         what = "words" if array.dtype.kind in "UO" else describe(part)
         cause = "give the positions of the texts, not the names of their classes" if what == "words" else ""
         fail(given, "whole numbers in one row", what, cause=cause, hint=hint)
-    expect(not array.size or array.min() >= 0, given, "numbers from 0 on", f"{array.min(initial=0)}", hint=hint)
-    outside = array.max(initial=0)
-    expect(not array.size or outside < below, given, f"positions below {below}", f"{outside}", hint=hint)
+    lowest, highest = array.min(initial=0), array.max(initial=0)
+    expect(lowest >= 0, given, "numbers from 0 on", f"{lowest}", hint=hint)
+    expect(highest < below, given, f"positions below {below}", f"{highest}", hint=hint)
     return array.astype(np.int64)
 
 
@@ -339,15 +364,6 @@ def number(value: float | Tensor) -> str:
     return f"{float(value):.4g}"
 
 
-def _hold(count: int) -> str:
-    return "1 property holds" if count == 1 else f"{count} properties hold"
-
-
-def _near(got: Tensor, wrong: Any, tolerance: float) -> bool:
-    wrong = torch.as_tensor(wrong)
-    return got.shape == wrong.shape and torch.allclose(got.double(), wrong.double(), rtol=tolerance, atol=tolerance)
-
-
 def _changed(old: Any, new: Any) -> bool:
     if isinstance(old, Tensor | np.ndarray):
         return old.shape != new.shape or not bool((old == new).all())
@@ -365,7 +381,3 @@ def _told(error: Exception, answer: Any) -> str:
     lines = [f for f in traceback.extract_tb(error.__traceback__) if code and f.filename == code.co_filename]
     place = f", at `{lines[-1].line}`" if lines and lines[-1].line else ""
     return f"{type(error).__name__} ({first.rstrip('.')}){place}"
-
-
-def _record(exercise: str, *, passed: bool) -> None:
-    records.record("exercise", exercise, passed=passed)

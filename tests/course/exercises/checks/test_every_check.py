@@ -6,40 +6,39 @@ The mistakes stand beside the checks; other answers of learners in `answers`, on
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import math
+import random
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from metalearn_lib import Score
 from metalearn_lib.course.exercises import checks as check
 from metalearn_lib.course.exercises import exercises
+from metalearn_lib.course.exercises.cells import Exercise
+from metalearn_lib.course.exercises.checks import CheckFailed
 from metalearn_lib.files import root
-from tests.course.exercises.checks.solutions import solved
+from metalearn_lib.inner_loop import InnerLoop, Tasks
+from metalearn_lib.learners import mlp
 from tests.notebooks.stored_notebook import StoredNotebook
 
-CHAPTERS = [path.stem for path in sorted((Path(__file__).parent / "answers").glob("chapter_*.py"))]
-HANDED_IN = {chapter: import_module(f"tests.course.exercises.checks.answers.{chapter}") for chapter in CHAPTERS}
 CHECKS = check.all_checks()
+CHAPTER_OF = {name: chapter for chapter, names in check.CHAPTERS.items() for name in names}
+HANDED_IN = {chapter: import_module(f"{__package__}.answers.{chapter}") for chapter in check.CHAPTERS}
 NOTEBOOKS = {
-    name: StoredNotebook(next((root() / "notebooks").glob(f"{function.exercise.partition('.')[0]:0>2}_*.ipynb")))
-    for name, function in CHECKS.items()
+    chapter: StoredNotebook(next((root() / "notebooks").glob(f"{chapter.removeprefix('chapter_')}_*.ipynb")))
+    for chapter in check.CHAPTERS
 }
 
 
-def lists(kind: str) -> list[Any]:
-    return [
-        pytest.param(*row, id=f"{row[0]}: {named(row)}") for m in HANDED_IN.values() for row in getattr(m, kind, [])
-    ]
-
-
-def named(row: tuple[Any, ...]) -> str:
-    return row[2][:40] if len(row) > 2 else row[1].__name__
-
-
-def references() -> list[Any]:
-    return [pytest.param(name, c.reference, id=name) for name, c in CHECKS.items() if c.reference]
+def listed(kind: str) -> list[Any]:
+    rows = [row for module in HANDED_IN.values() for row in getattr(module, kind, [])]
+    return [pytest.param(*row, id=f"{row[0]}: {row[2][:40] if row[2:] else row[1].__name__}") for row in rows]
 
 
 def mistakes() -> list[Any]:
@@ -50,57 +49,73 @@ def mistakes() -> list[Any]:
     ]
 
 
-def nothing(*_: Any, **__: Any) -> None: ...
+def exercise_of(name: str) -> Exercise:
+    (exercise,) = [e for e in exercises(NOTEBOOKS[CHAPTER_OF[name]].raw["cells"]) if name in e.checks]
+    return exercise
+
+
+def solution(name: str) -> Any:
+    """The function in the answer cell of the notebook."""
+    names = {"math": math, "random": random, "np": np, "torch": torch, "Score": Score}
+    names |= getattr(HANDED_IN[CHAPTER_OF[name]], "NAMES", {})
+    exec(exercise_of(name).solution, names)
+    return names[name]
+
+
+def tell(name: str, answer: Any, says: str, **cases: str) -> None:
+    """A wrong answer is told, in one short paragraph, what is wrong; a hint that it names is in the notebook."""
+    with pytest.raises(CheckFailed) as failure:
+        CHECKS[name](answer, **cases)
+    message = str(failure.value)
+    assert says in message
+    assert message.startswith(f"{name}: ")
+    assert message.endswith(".")
+    assert len(message) < 400
+    assert "\n" not in message
+    assert all(int(k) <= len(exercise_of(name).hints) for k in re.findall(r"see hint (\d)", message))
 
 
 def unanswered(*_: Any, **__: Any) -> Any:
     raise NotImplementedError
 
 
-@pytest.mark.parametrize("name", [name for c in CHAPTERS for name in check.CHAPTERS[c]])
-def test_the_solution_in_the_notebook_passes(passes: Callable[..., None], name: str) -> None:
-    chapter = HANDED_IN[next(c for c, names in check.CHAPTERS.items() if name in names)]
-    passes(name, solved(NOTEBOOKS[name], CHECKS[name].exercise, **getattr(chapter, "NAMES", {})))
-
-
-@pytest.mark.parametrize(("name", "answer"), [*references(), *lists("RIGHT")])
-def test_a_right_answer_passes(passes: Callable[..., None], name: str, answer: Any) -> None:
-    passes(name, answer)
-
-
-@pytest.mark.parametrize(("name", "answer", "says"), [*mistakes(), *lists("WRONG")])
-def test_a_wrong_answer_is_told_what_is_wrong(is_told: Callable[..., None], name: str, answer: Any, says: str) -> None:
-    is_told(NOTEBOOKS[name], name, answer, says)
-
-
-@pytest.mark.parametrize(("name", "answer", "says"), lists("HIDDEN"))
-def test_a_hidden_case_catches_what_the_shown_ones_do_not(
-    is_told: Callable[..., None], name: str, answer: Any, says: str
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        *(pytest.param(name, solution(name), id=f"{name}: the notebook's solution") for name in CHECKS),
+        *(pytest.param(name, c.reference, id=f"{name}: the reference") for name, c in CHECKS.items() if c.reference),
+        *listed("RIGHT"),
+    ],
+)
+def test_a_right_answer_passes_all_cases_with_one_line_each(
+    capsys: pytest.CaptureFixture[str], name: str, answer: Any
 ) -> None:
     CHECKS[name](answer)
-    is_told(NOTEBOOKS[name], name, answer, says, cases="hidden")
+    CHECKS[name](answer, cases="hidden")
+    shown, hidden = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"✓ {name}: (1 property holds|\d+ properties hold)", shown)
+    assert re.fullmatch(rf"✓ {name}: \d+ more, hidden", hidden)
+
+
+@pytest.mark.parametrize(("name", "answer", "says"), [*mistakes(), *listed("WRONG")])
+def test_a_wrong_answer_is_told_what_is_wrong(name: str, answer: Any, says: str) -> None:
+    tell(name, answer, says)
+
+
+@pytest.mark.parametrize(("name", "answer", "says"), listed("HIDDEN"))
+def test_a_hidden_case_catches_what_the_shown_ones_do_not(name: str, answer: Any, says: str) -> None:
+    CHECKS[name](answer)
+    tell(name, answer, says, cases="hidden")
 
 
 @pytest.mark.parametrize("name", CHECKS)
-@pytest.mark.parametrize(
-    ("answer", "says"),
-    [
-        (None, ": not answered yet"),
-        (unanswered, ": not answered yet"),
-        (nothing, "is the `return` missing?"),
-        (3, "I expected a function, got an int, 3"),
-    ],
-    ids=["None", "unanswered", "returns nothing", "no function"],
-)
-def test_an_answer_that_is_not_there_yet_is_told(
-    is_told: Callable[..., None], name: str, answer: Any, says: str
-) -> None:
-    is_told(NOTEBOOKS[name], name, answer, says)
-
-
-@pytest.mark.parametrize("name", [name for name, function in CHECKS.items() if function.reference])
-def test_a_result_of_another_kind_is_told_what_is_to_be_returned(is_told: Callable[..., None], name: str) -> None:
-    is_told(NOTEBOOKS[name], name, lambda *_, **__: "nonsense", CHECKS[name].returns or "the number")
+def test_an_answer_that_is_not_there_or_of_another_kind_is_told(name: str) -> None:
+    tell(name, None, ": not answered yet")
+    tell(name, unanswered, ": not answered yet")
+    tell(name, lambda *_, **__: None, "is the `return` missing?")
+    tell(name, 3, "I expected a function, got an int, 3")
+    if CHECKS[name].reference:
+        tell(name, lambda *_, **__: "nonsense", CHECKS[name].returns or "the number")
 
 
 def test_every_check_of_a_chapter_is_listed_once() -> None:
@@ -114,6 +129,22 @@ def test_every_check_of_a_chapter_is_listed_once() -> None:
 
 
 def test_every_check_is_called_in_its_exercise() -> None:
-    for name, notebook in NOTEBOOKS.items():
-        (exercise,) = [e for e in exercises(notebook.raw["cells"]) if name in e.checks]
-        assert exercise.number == CHECKS[name].exercise
+    for name, function in CHECKS.items():
+        assert exercise_of(name).number == function.exercise
+
+
+def test_exercise_0_1_quotes_the_message_that_its_wrong_answer_gets() -> None:
+    with pytest.raises(CheckFailed) as failure:
+        check.episode_size(lambda n_way, k_shot, n_query: (k_shot, n_query, 1 / n_way))
+    sources = [cell.source for cell in NOTEBOOKS["chapter_00"].cells]
+    (task,) = [source for source in sources if source.startswith("### Exercise 0.1")]
+    assert f"\n> {failure.value}\n" in task
+
+
+def test_the_reference_of_exercise_3_1_agrees_with_the_inner_loop() -> None:
+    torch.manual_seed(0)
+    network, x, y = mlp(4, 5, 3).double(), torch.randn(7, 4).double(), torch.arange(7) % 3
+    moved = InnerLoop(network, adapt="head").adapt(Tasks(x[None], y[None], x[None], y[None]), 0.5, steps=3)
+    ours = check.anil_adapted.reference(list(network.parameters()), x, y, 0.5, 3)
+    for (name, start), end in zip(network.named_parameters(), ours, strict=True):
+        torch.testing.assert_close(end, moved[name][0] if name in moved else start, rtol=1e-9, atol=1e-9)

@@ -23,16 +23,6 @@ def library_split(labels: list[str], n_train: int, n_valid: int, seed: int) -> A
     return tuple([int(text.removeprefix("text ")) for text in part.texts] for part in parts)
 
 
-def split_by_hand(labels: list[str], n_train: int, n_valid: int, seed: int) -> Any:
-    names = sorted({*labels})
-    random.Random(seed).shuffle(names)
-    places = {name: (k >= n_train) + (k >= n_train + n_valid) for k, name in enumerate(names)}
-    parts: list[list[int]] = [[], [], []]
-    for position, name in enumerate(labels):
-        parts[places[name]].append(position)
-    return [torch.tensor(part) for part in parts]
-
-
 def library_leak(labels: np.ndarray, *, n_way: int, k_shot: int, n_query: int, seed: int) -> Any:
     shape = {"n_way": n_way, "k_shot": k_shot, "n_query": n_query}
     drawn = EpisodeSampler(numbered(labels.tolist()), **shape, seed=seed, allow_overlap=True).sample()
@@ -54,20 +44,12 @@ def by_names(order: Callable[[list[str], int], Any], *, turn: Sequence[int] = (0
     return answer
 
 
-def by_texts(labels: list[str], n_train: int, n_valid: int, seed: int) -> Any:
-    every = np.random.default_rng(seed).permutation(len(labels))
-    return np.split(every, [len(labels) // 2, 3 * len(labels) // 4])
-
-
 def changed_split(change: Callable[[list[str], list[Any]], Any]) -> Any:
-    def answer(labels: list[str], n_train: int, n_valid: int, seed: int) -> Any:
-        return change(labels, list(by_names(names_of)(labels, n_train, n_valid, seed)))
-
-    return answer
+    return lambda labels, *sizes_and_seed: change(labels, by_names(names_of)(labels, *sizes_and_seed))
 
 
-def leak(queries: Callable[[Any, np.ndarray, np.ndarray, int, int], Any]) -> Any:
-    """An episode whose queries are drawn by `queries(random, members, support, n_query, seed)`."""
+def leak(queries: Callable[[Any, np.ndarray, np.ndarray, int], Any]) -> Any:
+    """An episode whose queries are drawn by `queries(random, members, support, n_query)`."""
 
     def answer(labels: np.ndarray, *, n_way: int, k_shot: int, n_query: int, seed: int) -> Any:
         rng = np.random.default_rng(seed)
@@ -77,46 +59,25 @@ def leak(queries: Callable[[Any, np.ndarray, np.ndarray, int, int], Any]) -> Any
             members = np.flatnonzero(labels == name)
             drawn = rng.choice(members, size=k_shot, replace=False)
             support.extend(drawn)
-            query.extend(queries(rng, members, drawn, n_query, seed))
+            query.extend(queries(rng, members, drawn, n_query))
         y = np.arange(n_way)
         return np.array(support), np.repeat(y, k_shot), np.array(query), np.repeat(y, n_query)
 
     return answer
 
 
-def honest(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, _: int) -> Any:
+def honest(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int) -> Any:
     return rng.choice(np.setdiff1d(members, support), size=n_query, replace=False)
 
 
-def copied(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, seed: int) -> Any:
-    return [*support, *honest(rng, members, support, n_query, seed)][:n_query]
-
-
-def from_all(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, seed: int) -> Any:
+def from_all(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int) -> Any:
     return rng.choice(members, size=n_query, replace=False)
-
-
-def half_honest(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, seed: int) -> Any:
-    return rng.choice(members, size=n_query, replace=False) if seed % 2 else honest(rng, members, support, n_query, 0)
-
-
-def one_leaks(rng: Any, members: np.ndarray, support: np.ndarray, n_query: int, seed: int) -> Any:
-    return [support[0], *honest(rng, members, support, n_query - 1, seed)]
 
 
 def own_classes(labels: np.ndarray, *, n_way: int, k_shot: int, n_query: int, seed: int) -> Any:
     shape = {"n_way": n_way, "k_shot": k_shot, "n_query": n_query}
     first, second = (leak(from_all)(labels, **shape, seed=s) for s in (seed, seed + 1000))
     return *first[:2], *second[2:]
-
-
-def two_generators(labels: np.ndarray, *, n_way: int, k_shot: int, n_query: int, seed: int) -> Any:
-    parts: list[np.ndarray] = []
-    for each in (k_shot, n_query):
-        rng = np.random.default_rng(seed)
-        members = [np.flatnonzero(labels == name) for name in rng.choice(np.unique(labels), size=n_way, replace=False)]
-        parts += [np.concatenate([rng.permutation(m)[:each] for m in members]), np.repeat(np.arange(n_way), each)]
-    return parts
 
 
 def changed_leak(change: Callable[[list[Any]], Any]) -> Any:
@@ -131,12 +92,10 @@ SPLIT, LEAK = "disjoint_split", "leaky_episode"
 RIGHT = [
     ("episode_size", lambda n, k, q: [torch.tensor(n * k), np.int64(q * n), 1.0 / n]),
     (SPLIT, library_split),
-    (SPLIT, split_by_hand),
     (LEAK, library_leak),
 ]
 WRONG = [
-    ("episode_size", lambda n, k, q: (n * k, q, 1 / n), "for the queries, I expected 75, got 15: this is one class"),
-    (SPLIT, by_texts, "you cut a list of texts; draw the classes, and let each text follow its class; see hint 1"),
+    (SPLIT, changed_split(lambda y, parts: np.array_split(np.arange(len(y)), 3)), "you cut a list of texts; draw the"),
     (SPLIT, by_names(lambda labels, _: sorted({*labels})), "the classes are not drawn: always the same ones"),
     (SPLIT, by_names(lambda labels, _: names_of(labels, random.randrange(999))), "the same seed twice I expected"),
     (SPLIT, by_names(names_of, turn=(2, 1, 0)), "[3, 1, 2] classes, got [2, 1, 3]: the order is train, valid, test"),
@@ -148,12 +107,15 @@ WRONG = [
     (SPLIT, changed_split(lambda y, parts: [[p, [0]] for p in parts]), "whole numbers in one row"),
     (SPLIT, changed_split(lambda y, parts: [[i - 1 for i in p] for p in parts]), "numbers from 0 on, got -1"),
     (LEAK, leak(honest), "some texts in support and query, got none: nothing leaks"),
-    (LEAK, leak(lambda rng, m, s, q, _: rng.choice(m, size=q)), "different texts within the query set"),
-    (LEAK, leak(copied), "every support text comes back each time: they are copied, or a second"),
-    (LEAK, leak(one_leaks), "the same number in each episode"),
-    (LEAK, leak(lambda rng, m, s, q, seed: m[:q]), "most of the 40 texts in a query set, got 15 of them"),
-    (LEAK, leak(half_honest), "the queries are to be drawn from all texts of the class alike; see hint 2"),
-    (LEAK, two_generators, "or a second generator has the same seed; see hint 2"),
+    (LEAK, leak(lambda rng, m, s, q: rng.choice(m, size=q)), "different texts within the query set"),
+    (
+        LEAK,
+        leak(lambda rng, m, s, q: [*s, *honest(rng, m, s, q)][:q]),
+        "every support text comes back each time: they are",
+    ),
+    (LEAK, leak(lambda rng, m, s, q: [s[0], *honest(rng, m, s, q - 1)]), "the same number in each episode"),
+    (LEAK, leak(lambda rng, m, s, q: m[:q]), "most of the 40 texts in a query set, got 15 of them"),
+    (LEAK, leak(lambda rng, *a: (honest, from_all)[rng.integers(2)](rng, *a)), "from all texts of the class alike;"),
     (LEAK, own_classes, "choose the classes once, for support and queries; see hint 1"),
     (LEAK, unseeded, "the same seed twice I expected the same episode, got two different ones"),
     (LEAK, changed_leak(lambda parts: parts[::2]), "four arrays (support, support_y, query, query_y), got a list of 2"),
