@@ -21,7 +21,8 @@ import filelock
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from metalearn_lib.course.console import console, say
-from metalearn_lib.files import write_text
+from metalearn_lib.files import root, write_text
+from metalearn_lib.fingerprint import Library
 
 from . import report as reports
 from .chapters import Chapter
@@ -67,7 +68,8 @@ class Run:
         self._refuse_foreign(chapters)
         with _locked(self.out), _signals():
             report, todo = reports.read_report(self.out), []
-            prints = {chapter: fingerprint(chapter, self.parameters[chapter.name]) for chapter in chapters}
+            library = Library(root())
+            prints = {chapter: fingerprint(chapter, self.parameters[chapter.name], library) for chapter in chapters}
             for chapter in chapters:
                 entry = report["chapters"].get(chapter.name)
                 if not self.force and reports.is_unchanged(entry, prints[chapter], self.out / chapter.path.name):

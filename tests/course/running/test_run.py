@@ -21,8 +21,8 @@ from metalearn_lib.files import root
 CLAIM = "from metalearn_lib.course import claim\nclaim('one', True)\nclaim('two', True)"
 # the command, for a library that nobody edits while the test runs
 METALEARN = (
-    "from metalearn_lib.course.__main__ import main; from metalearn_lib.course.running import fingerprint; "
-    "fingerprint.code_hash = lambda path: 'fixed'; main()"
+    "from metalearn_lib.course.__main__ import main; from metalearn_lib.fingerprint import Source; "
+    "Source.code = 'fixed'; main()"
 )
 SLEEP = "import time\nprint('before', flush=True)\ntime.sleep(60)"
 
