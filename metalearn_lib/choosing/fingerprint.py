@@ -28,19 +28,15 @@ _TOLD = ("title", "licence", "citation", "default")  # what the catalog tells pe
 _PRETRAINED = ("torch", "transformers")  # their versions count where a pretrained Transformer is reached
 
 
-@cache
-def fingerprint(learner: str, corpus: str) -> str:
-    """A hash of all that the results of a learner on a corpus depend on, but for the number of episodes."""
-    return row_fingerprint(_library(), learner, corpus)
+_HERE = Library(root())
 
 
 @cache
-def _library() -> Library:
-    return Library(root())
+def fingerprint(learner: str, corpus: str, library: Library = _HERE) -> str:
+    """A hash of all that the results of a learner on a corpus depend on, but for the number of episodes.
 
-
-def row_fingerprint(library: Library, learner: str, corpus: str) -> str:
-    """The fingerprint of a row by the library of some checkout; every row says how far it is above the floors."""
+    Every row says how far it is above the floors, so it depends on these, too.
+    """
     wanted = ({f"RECIPES: {name}" for name in (learner, *FLOORS)}, {f"SETTINGS: {corpus}"}, {"scores", "difference"})
     own, names = set[str](), set[str]()
     for module, starts in zip(_ROOM, wanted, strict=True):

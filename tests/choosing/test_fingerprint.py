@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from metalearn_lib.choosing import RECIPES, SETTINGS, fingerprint
-from metalearn_lib.choosing.fingerprint import row_fingerprint
 from metalearn_lib.choosing.recipes import skips
 from metalearn_lib.files import root
 from metalearn_lib.fingerprint import Library
@@ -31,7 +30,7 @@ def replace(file: Path, old: str, new: str) -> None:
 
 def stale(folder: Path, corpus: str = "newsgroups") -> tuple[str, ...]:
     library = Library(folder.parent)
-    return tuple(name for name in NAMES if row_fingerprint(library, name, corpus) != fingerprint(name, corpus))
+    return tuple(name for name in NAMES if fingerprint(name, corpus, library) != fingerprint(name, corpus))
 
 
 def test_every_row_has_its_own_wherever_the_checkout_lies(folder: Path) -> None:
@@ -40,7 +39,7 @@ def test_every_row_has_its_own_wherever_the_checkout_lies(folder: Path) -> None:
     floors = len(SETTINGS)  # each of the two floors says how far it is from the other, so they depend on the same
     assert len(set(marks.values())) == len(rows) - floors
     library = Library(folder.parent)
-    assert {row: row_fingerprint(library, *row) for row in reversed(rows)} == marks
+    assert {row: fingerprint(*row, library) for row in reversed(rows)} == marks
 
 
 @pytest.mark.parametrize(

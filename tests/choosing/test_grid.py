@@ -121,14 +121,16 @@ def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
 
 def test_two_runs_at_once_keep_each_other_s_results_and_what_a_person_wrote_about_them(tmp_path: Path) -> None:
     path = tmp_path / "few_shot.json"
-    one, two = (Store(path, fingerprint=lambda learner, corpus: "x") for _ in range(2))
+    one, two = Store(path), Store(path)
     one.add(row("clinc150", "ridge", 1, 70.0))
     path.write_text(path.read_text().replace('{"about": {', '{"about": {"remark": "by hand",'))
     two.add(row("clinc150", "ridge", 5, 80.0))
     two.add(row("clinc150", "ridge", 5, 81.0))
     assert [(r["shots"], r["mean"]) for r in Store(path).rows] == [(1, 70.0), (5, 81.0)]
     assert stored(tmp_path)["about"]["remark"] == "by hand"
-    assert Store(path).stale() == 2 and one.stale() == 0
+    assert Store(path).stale() == 0
+    path.write_text(re.sub('"fingerprint": "', '"fingerprint": "other', path.read_text()))
+    assert Store(path).stale() == 2
 
 
 def test_parts_that_recipes_share_are_made_once_and_leave_torch_s_generator_alone() -> None:
