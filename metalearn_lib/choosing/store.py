@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -62,9 +63,15 @@ class Store:
             kept = [other for other in stored.get("results", ()) if _key(other) != _key(row)]
             self.rows = sorted([*kept, row], key=_order)
             about = stored.get("about", {}) | {"protocol": _PROTOCOL} | provenance()
-            lines = ",\n".join(json.dumps(other, ensure_ascii=False) for other in self.rows)
-            head = json.dumps(about, ensure_ascii=False, indent=1)
-            write_text(f'{{"about": {head},\n"results": [\n{lines}\n]}}\n', self.path)
+            write_rows(self.path, {"about": about}, results=self.rows)
+
+
+def write_rows(path: Path, head: Mapping[str, Any], **tables: Sequence[Row]) -> None:
+    """Write a JSON file with a row a line, so that a difference of two files can be read; whole or not at all."""
+    parts = [json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")]
+    for name, rows in tables.items():
+        parts.append(f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]")
+    write_text(",\n".join(parts) + "\n}\n", path)
 
 
 def _key(row: Row) -> tuple[object, ...]:

@@ -123,7 +123,7 @@ def test_two_runs_at_once_keep_each_other_s_results_and_what_a_person_wrote_abou
     path = tmp_path / "few_shot.json"
     one, two = Store(path), Store(path)
     one.add(row("clinc150", "ridge", 1, 70.0))
-    path.write_text(path.read_text().replace('{"about": {', '{"about": {"remark": "by hand",'))
+    path.write_text(path.read_text().replace('"about": {', '"about": {"remark": "by hand",'))
     two.add(row("clinc150", "ridge", 5, 80.0))
     two.add(row("clinc150", "ridge", 5, 81.0))
     assert [(r["shots"], r["mean"]) for r in Store(path).rows] == [(1, 70.0), (5, 81.0)]
