@@ -43,7 +43,7 @@ from tests.benchmarks.meta_step.problems import (
     multiply_adds,
     problem,
 )
-from tests.benchmarks.meta_step.table import AUTO, meta_step_tables, of, select, targets
+from tests.benchmarks.meta_step.table import AUTO, meta_step_tables, of, select, targets_table
 
 PEERS_MISSING = ["higher", "torchopt", "iteryne"]
 SPEED = [
@@ -240,7 +240,7 @@ def test_figures_to_reach_know_which_way_is_better(measured: dict):
     whose = ("MLP, 2nd order: dual  ", "MLP, 2nd order: batched", "share of the matrix", "memory of the loop")
     verdict = [next(line.rstrip(" │")[-1] for line in lines if what in line) for what in whose]
     assert verdict == ["✓", "✗", "✓", "✗"]
-    assert len(targets(measured | {"rows": rows, "memory": memory})) == 9 + 3 + 2 * 8 + 1
+    assert targets_table(measured | {"rows": rows, "memory": memory}).row_count == 9 + 3 + 2 * 8 + 1
 
 
 def test_memory_that_the_system_does_not_tell_is_left_open(measured: dict):
