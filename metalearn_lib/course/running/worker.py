@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +55,14 @@ def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
     from papermill.exceptions import PapermillExecutionError
 
     raw, started = Path(job.output + ".raw"), time.monotonic()
-    started_cells: list[int] = [0]
-    code_cells: list[int] = []
-    source = read_notebook(job.source)
-    total = sum(cell.cell_type == "code" for cell in source.cells)
+    started_cells = [0]
+    total = sum(cell.cell_type == "code" for cell in read_notebook(job.source).cells)
+    numbers = count(1)  # of code cells
 
     def on_start(cell: Any, cell_index: int) -> None:
         started_cells.append(cell_index)
         if cell.cell_type == "code":
-            code_cells.append(cell_index)
-            say(cell=len(code_cells), of=total)
+            say(cell=next(numbers), of=total)
 
     error: dict[str, Any] | None = None
     try:
