@@ -6,9 +6,9 @@ from metalearn_lib.choosing.measure import measure_split
 from metalearn_lib.choosing.recipes import FLOORS, RECIPES
 from metalearn_lib.choosing.settings import SETTINGS, Setting
 from metalearn_lib.choosing.shots import AnyShots
-from metalearn_lib.choosing.store import Store, provenance
+from metalearn_lib.choosing.store import Store, provenance, write_rows
 
 __all__ = [
     "FLOORS", "RECIPES", "SETTINGS", "AnyShots", "Bench", "Setting", "Store", "fingerprint", "measure_split",
-    "provenance",
+    "provenance", "write_rows",
 ]  # fmt: skip

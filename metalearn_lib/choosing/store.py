@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -27,11 +27,9 @@ _PROTOCOL = "5-way, 15 queries a class, accuracy in %; half_width and over: 95 %
 class Store:
     """One row for each corpus, split, learner and number of shots; `fingerprint` says what a row depends on."""
 
-    def __init__(
-        self, path: Path, *, fingerprint: Callable[[str, str], str] = fingerprint, force: bool = False
-    ) -> None:
-        self.path, self.fingerprint = path, fingerprint
-        self._new: set[tuple[object, ...]] | None = set() if force else None
+    def __init__(self, path: Path, *, force: bool = False) -> None:
+        self.path, self._force = path, force
+        self._new = set[tuple[object, ...]]()  # what was measured since
         self.rows: list[Row] = self._read().get("results", [])
 
     def _read(self) -> dict[str, Any]:
@@ -45,30 +43,35 @@ class Store:
 
     def has(self, corpus: str, split: str, learner: str, shots: int, episodes: int, quick: bool) -> bool:
         """True where this was measured with as many episodes, the same settings and the same code."""
-        same = {"episodes": episodes, "quick": quick, "fingerprint": self.fingerprint(learner, corpus)}
+        same = {"episodes": episodes, "quick": quick, "fingerprint": fingerprint(learner, corpus)}
         key = (corpus, split, learner, shots)
         measured = any(_key(row) == key and same.items() <= row.items() for row in self.rows)
-        return measured and (self._new is None or key in self._new)
+        return measured and (key in self._new or not self._force)
 
     def stale(self) -> int:
         """How many rows come from other code."""
-        return sum(row["fingerprint"] != self.fingerprint(row["learner"], row["corpus"]) for row in self.rows)
+        return sum(row["fingerprint"] != fingerprint(row["learner"], row["corpus"]) for row in self.rows)
 
     def add(self, row: Row) -> None:
         """Put the row in the place of its older self and write the file, whole or not at all."""
-        mark = self.fingerprint(row["learner"], row["corpus"])
+        mark = fingerprint(row["learner"], row["corpus"])
         row = row | {"fingerprint": mark, "date": date.today().isoformat()}
-        if self._new is not None:
-            self._new.add(_key(row))
+        self._new.add(_key(row))
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path.with_name(f".work-{self.path.name}.lock")):  # two runs may go on at once
             stored = self._read()
             kept = [other for other in stored.get("results", ()) if _key(other) != _key(row)]
             self.rows = sorted([*kept, row], key=_order)
             about = stored.get("about", {}) | {"protocol": _PROTOCOL} | provenance()
-            lines = ",\n".join(json.dumps(other, ensure_ascii=False) for other in self.rows)
-            head = json.dumps(about, ensure_ascii=False, indent=1)
-            write_text(f'{{"about": {head},\n"results": [\n{lines}\n]}}\n', self.path)
+            write_rows(self.path, {"about": about}, results=self.rows)
+
+
+def write_rows(path: Path, head: Mapping[str, Any], **tables: Sequence[Row]) -> None:
+    """Write a JSON file with a row a line, so that a difference of two files can be read; whole or not at all."""
+    parts = [json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")]
+    for name, rows in tables.items():
+        parts.append(f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]")
+    write_text(",\n".join(parts) + "\n}\n", path)
 
 
 def _key(row: Row) -> tuple[object, ...]:

@@ -44,21 +44,26 @@ def published() -> list[Row]:
     return list(tomllib.loads((root() / "data" / "published.toml").read_text(encoding="utf-8"))["figure"])
 
 
-def summary(rows: Sequence[Row], corpus: str, learner: str, shots: int) -> tuple[float, float, int, bool] | None:
-    """Mean over splits, spread (sd over splits; with one split half the 95 % interval), splits, fewer episodes."""
+def summary(rows: Sequence[Row], corpus: str, learner: str, shots: int) -> tuple[float, float, bool] | None:
+    """Mean over splits, spread (sd over splits; with one split half the 95 % interval), fewer episodes than others."""
     found = [r for r in rows if (r["corpus"], r["learner"], r["shots"]) == (corpus, learner, shots)]
     if not found:
         return None
     values = [r["mean"] for r in found]
     spread = stdev(values) if len(values) > 1 else found[0]["half_width"]
     most = max(r["episodes"] for r in rows)
-    return mean(values), spread, len(values), any(r["episodes"] < most for r in found)
+    return mean(values), spread, any(r["episodes"] < most for r in found)
 
 
 def results_table(rows: Sequence[Row]) -> Table:
+    """A line for every learner and every published method, a column for every corpus."""
     corpora = [name for name in SETTINGS if any(r["corpus"] == name for r in rows)]
-    table = Table(title="5-way accuracy in %, 1 / 5 shots", caption=_caption(corpora), caption_justify="left")
-    table.add_column("learner")
+    caption = (
+        f"{'; '.join(f'{name}: {SETTINGS[name].about}' for name in corpora)}. ± is the standard deviation over splits, "
+        "or with one split the 95 % interval over episodes. * fewer episodes than the others. Published figures come "
+        "from other episodes, and mostly other encoders."
+    )
+    table = Table("learner", title="5-way accuracy in %, 1 / 5 shots", caption=caption, caption_justify="left")
     for name in corpora:
         table.add_column(name, justify="right", no_wrap=True, min_width=len("80.0 ± 0.0 / 90.0 ± 0.0*"))
     for learner in RECIPES:
@@ -66,32 +71,22 @@ def results_table(rows: Sequence[Row]) -> Table:
         if any(cells):
             table.add_row(learner, *cells)
     table.add_section()
-    figures = [f for f in published() if f["corpus"] in corpora]
-    for method in dict.fromkeys((f["method"], f["source"]) for f in figures):
-        own = {f["corpus"]: f for f in figures if (f["method"], f["source"]) == method}
-        cells = [_published_pair(own[corpus]) if corpus in own else "" for corpus in corpora]
-        table.add_row(f"{method[0]} (published: {method[1]})", *cells, style="dim")
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for figure in published():
+        pair = [f"{figure[key]:.1f}" if key in figure else "–" for key in ("one_shot", "five_shot")]
+        lines.setdefault((figure["method"], figure["source"]), {})[figure["corpus"]] = " / ".join(pair)
+    for (method, source), own in lines.items():
+        if own.keys() & set(corpora):
+            cells = [own.get(corpus, "") for corpus in corpora]
+            table.add_row(f"{method} (published: {source})", *cells, style="dim")
     return table
 
 
-def _caption(corpora: Sequence[str]) -> str:
-    kinds = "; ".join(f"{name}: {SETTINGS[name].about}" for name in corpora)
-    return (
-        f"{kinds}. ± is the standard deviation over splits, or with one split the 95 % interval over episodes. "
-        "* fewer episodes than the others. Published figures come from other episodes, and mostly other encoders."
-    )
-
-
-def _pair(one: tuple[float, float, int, bool] | None, five: tuple[float, float, int, bool] | None) -> str:
+def _pair(one: tuple[float, float, bool] | None, five: tuple[float, float, bool] | None) -> str:
     if one is None or five is None:
         return ""
-    star = "*" if one[3] or five[3] else ""
+    star = "*" if one[2] or five[2] else ""
     return f"{one[0]:.1f} ± {one[1]:.1f} / {five[0]:.1f} ± {five[1]:.1f}{star}"
-
-
-def _published_pair(figure: Row) -> str:
-    one, five = (f"{figure[key]:.1f}" if key in figure else "–" for key in ("one_shot", "five_shot"))
-    return f"{one} / {five}"
 
 
 def targets_table(rows: Sequence[Row]) -> Table:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import tomllib
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from rich.console import Console
+from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 from typer import Typer
 from typer.testing import CliRunner
@@ -40,7 +43,7 @@ from tests.benchmarks.meta_step.problems import (
     multiply_adds,
     problem,
 )
-from tests.benchmarks.meta_step.table import AUTO, meta_step_tables, of, select, targets
+from tests.benchmarks.meta_step.table import AUTO, meta_step_tables, of, select, targets_table
 
 PEERS_MISSING = ["higher", "torchopt", "iteryne"]
 SPEED = [
@@ -89,19 +92,16 @@ def test_the_reference_agrees_with_finite_differences(model: str):
 
 def query_loss(given: Problem) -> float:
     """The mean query loss after plain SGD on a copy: nothing of the code under test but the model."""
-    total = 0.0
+    losses = []
     for support_x, support_y, query_x, query_y in zip(*given.tasks, strict=True):
-        weights = {name: p.detach().clone().requires_grad_() for name, p in given.model.named_parameters()}
+        model = copy.deepcopy(given.model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=given.rate)
         for _ in range(given.steps):
-            out = torch.func.functional_call(given.model, weights, (support_x,))
-            gradients = torch.autograd.grad(torch.nn.functional.cross_entropy(out, support_y), list(weights.values()))
-            weights = {
-                name: (w - given.rate * g).detach().requires_grad_()
-                for (name, w), g in zip(weights.items(), gradients, strict=True)
-            }
-        out = torch.func.functional_call(given.model, weights, (query_x,))
-        total += torch.nn.functional.cross_entropy(out, query_y).item() / len(given.tasks.support_x)
-    return total
+            optimizer.zero_grad()
+            cross_entropy(model(support_x), support_y).backward()
+            optimizer.step()
+        losses.append(cross_entropy(model(query_x), query_y).item())
+    return fmean(losses)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -115,28 +115,15 @@ def test_the_same_problem_on_every_call_and_nobody_s_random_numbers_are_touched(
     assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), two.model.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("method", [FIRST, REPTILE])
-def test_multiply_adds_are_those_that_torch_counts(model: str, method: str):
+def test_multiply_adds_are_those_that_torch_counts_or_the_least_of_them(model: str, method: str):
     given = problem(model, QUICK, tasks=2, steps=3)
     with FlopCounterMode(display=False) as counter:
         loop_by_hand(given, method)()
-    counted = counter.get_total_flops()
-    assert counted == 2 * multiply_adds(model, method, QUICK, tasks=2, steps=3)
-
-
-@pytest.mark.parametrize("method", [SECOND, ANIL])
-def test_autograd_takes_no_fewer_products_than_the_least_that_is_needed(method: str):
-    given = problem("MLP", QUICK, tasks=2, steps=3)
-    with FlopCounterMode(display=False) as counter:
-        loop_by_hand(given, method)()
-    needed = 2 * multiply_adds("MLP", method, QUICK, tasks=2, steps=3)
-    assert needed <= counter.get_total_flops() <= 1.5 * needed
-
-
-def test_multiply_adds_of_the_main_case():
-    million = {m: 2 * multiply_adds("MLP", m, FULL, tasks=8, steps=5) / 1e6 for m in (SECOND, FIRST, REPTILE)}
-    assert million == pytest.approx({SECOND: 413.2, FIRST: 251.9, REPTILE: 157.4}, abs=0.1)
+    needed, counted = 2 * multiply_adds(model, method, QUICK, tasks=2, steps=3), counter.get_total_flops()
+    most = needed if method in (FIRST, REPTILE) else 1.5 * needed  # autograd takes more than are needed
+    assert needed <= counted <= most
 
 
 def test_without_the_peers_the_rest_is_measured_and_the_table_says_how_to_get_them(
@@ -183,15 +170,12 @@ def test_a_machine_that_is_never_calm_ends_the_patience(monkeypatch: pytest.Monk
     assert len(times["only"]) == 2 and share == 0.5
 
 
-def test_our_own_work_is_not_that_of_others():
+def test_quartiles_and_that_our_own_work_is_not_that_of_others():
+    assert timing.quartiles([2.0]) == (2.0, 2.0, 2.0)
+    assert timing.quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (3.0, 2.0, 4.0)
     own = timing.psutil.Process()
     timing._others_share(own)
     assert 0 <= timing._others_share(own) <= 1
-
-
-def test_quartiles_of_one_value_are_that_value():
-    assert timing.quartiles([2.0]) == (2.0, 2.0, 2.0)
-    assert timing.quartiles([1.0, 2.0, 3.0, 4.0, 5.0]) == (3.0, 2.0, 4.0)
 
 
 def show(measured: dict) -> str:
@@ -256,7 +240,7 @@ def test_figures_to_reach_know_which_way_is_better(measured: dict):
     whose = ("MLP, 2nd order: dual  ", "MLP, 2nd order: batched", "share of the matrix", "memory of the loop")
     verdict = [next(line.rstrip(" │")[-1] for line in lines if what in line) for what in whose]
     assert verdict == ["✓", "✗", "✓", "✗"]
-    assert len(targets(measured | {"rows": rows, "memory": memory})) == 9 + 3 + 2 * 8 + 1
+    assert targets_table(measured | {"rows": rows, "memory": memory}).row_count == 9 + 3 + 2 * 8 + 1
 
 
 def test_memory_that_the_system_does_not_tell_is_left_open(measured: dict):

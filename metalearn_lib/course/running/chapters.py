@@ -88,10 +88,9 @@ def find(names: Sequence[str]) -> list[Chapter]:
 
 def _find_one(name: str, known: list[Chapter]) -> Chapter:
     for chapter in known:
-        number = re.match(r"\d+", chapter.name)
         if name == chapter.name or (name.endswith(".ipynb") and Path(name).resolve() == chapter.path.resolve()):
             return chapter
-        if name.isdecimal() and number and int(number[0]) == int(name):
+        if name.isdecimal() and chapter.number and int(chapter.number) == int(name):
             return chapter
     raise UsageError(f"unknown chapter {name!r}; the chapters are {', '.join(c.name for c in known)}")
 

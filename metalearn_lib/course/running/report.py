@@ -19,16 +19,7 @@ from .fingerprint import file_hash
 
 NAME = "report.json"
 CPU_SECONDS, MEGABYTES = 60, 3000  # what a chapter may take in the quick profile, shared artefacts being there
-_REPORTED = (
-    "metalearn-lib",
-    "torch",
-    "torchtext",
-    "transformers",
-    "numpy",
-    "scikit-learn",
-    "gensim",
-    "papermill",
-)
+_REPORTED = ("metalearn-lib", "torch", "torchtext", "transformers", "numpy", "scikit-learn", "gensim", "papermill")
 
 Report = dict[str, Any]
 
@@ -36,12 +27,8 @@ Report = dict[str, Any]
 def new_report() -> Report:
     """An empty report, with what was used."""
     packages = {name: versions()[name] for name in _REPORTED if name in versions()}
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "versions": packages,
-        "chapters": {},
-    }
+    system = f"{platform.system()} {platform.machine()}"
+    return {"python": platform.python_version(), "system": system, "versions": packages, "chapters": {}}
 
 
 def read_report(folder: Path) -> Report:

@@ -18,10 +18,11 @@ from types import FrameType
 from typing import Any
 
 import filelock
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from metalearn_lib.course.console import console, say
-from metalearn_lib.files import write_text
+from metalearn_lib.files import root, write_text
+from metalearn_lib.fingerprint import Library
 
 from . import report as reports
 from .chapters import Chapter
@@ -64,10 +65,12 @@ class Run:
             Busy: another run is writing into ``out``.
             Interrupted: by Ctrl-C or SIGTERM; what was finished is kept, and nothing half-written.
         """
-        self._refuse_foreign(chapters)
+        known = reports.read_report(self.out)["chapters"]
+        refuse_foreign(self.out, {c.path.name: "sha256" in known.get(c.name, {}) for c in chapters})
         with _locked(self.out), _signals():
             report, todo = reports.read_report(self.out), []
-            prints = {chapter: fingerprint(chapter, self.parameters[chapter.name]) for chapter in chapters}
+            library = Library(root())
+            prints = {chapter: fingerprint(chapter, self.parameters[chapter.name], library) for chapter in chapters}
             for chapter in chapters:
                 entry = report["chapters"].get(chapter.name)
                 if not self.force and reports.is_unchanged(entry, prints[chapter], self.out / chapter.path.name):
@@ -77,7 +80,8 @@ class Run:
 
             def finish(chapter: Chapter, result: reports.Report, made: Path) -> None:
                 target, before = self.out / chapter.path.name, report["chapters"].get(chapter.name, {})
-                result |= {"fingerprint": prints[chapter], "options": self._options(chapter)}
+                options = {**chapter.parameters, **self.parameters[chapter.name]}
+                result |= {"fingerprint": prints[chapter], "options": options}
                 if made.exists():
                     aside = reports.keep_edited(before, target)
                     if aside is not None:
@@ -108,28 +112,23 @@ class Run:
             self._work(chapters, Path(work), finish, in_place=True)
         return {c.name: self._results.get(c.name, {"status": "not run"}) for c in chapters}
 
-    def _refuse_foreign(self, chapters: Sequence[Chapter]) -> None:
-        known = reports.read_report(self.out)["chapters"]
-        refuse_foreign(self.out, {chapter.path.name: "sha256" in known.get(chapter.name, {}) for chapter in chapters})
-
-    def _options(self, chapter: Chapter) -> dict[str, Any]:
-        return {**chapter.parameters, **self.parameters[chapter.name]}
-
     def _work(self, chapters: Sequence[Chapter], work: Path, finish: Any, *, in_place: bool) -> None:
         """Keep as many workers busy as there is room for, until all chapters are done or one failed."""
         schedule = Schedule(list(chapters), self.jobs, measured=reports.measured(self.out), minutes=self.minutes)
-        running: dict[Chapter, tuple[subprocess.Popen[str], Any]] = {}
+        running: dict[Chapter, tuple[subprocess.Popen[str], TaskID]] = {}
         events: queue.Queue[tuple[Chapter, dict[str, Any]]] = queue.Queue()
-        with _progress() as bars:
+        with _bars() as bars:
             try:
                 while schedule.waiting or running:
                     while started := schedule.start():
                         chapter, cores = started
                         worker = self._start(chapter, cores, work, events, in_place=in_place)
-                        running[chapter] = worker, bars.add(chapter.name)
+                        running[chapter] = worker, bars.add_task(chapter.name, total=None)
+                        if bars.disable:
+                            say(f"{chapter.name} ...")
                     chapter, event = events.get()
                     if "cell" in event:
-                        bars.update(running[chapter][1], event["cell"], event["of"])
+                        bars.update(running[chapter][1], completed=event["cell"], total=event["of"])
                         continue
                     worker, bar = running.pop(chapter)
                     schedule.end(chapter)
@@ -137,7 +136,9 @@ class Run:
                     worker.wait()
                     result = event["result"]
                     finish(chapter, result, work / chapter.path.name)
-                    bars.finish(bar, chapter.name, result)
+                    bars.remove_task(bar)
+                    seconds = f", {result['seconds']:.1f} s" if "seconds" in result else ""
+                    say(f"{chapter.name}: {result['status']}{seconds}")
                     if result["status"] == "failed" and not self.keep_going:
                         schedule.waiting.clear()
             finally:  # closing its standard input ends a worker with its kernel
@@ -227,31 +228,8 @@ def _signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-class _Bars:
-    """Progress for a person: bars on a terminal, a line for each chapter elsewhere."""
-
-    def __init__(self, progress: Progress | None) -> None:
-        self.progress = progress
-
-    def add(self, name: str) -> Any:
-        return self.progress.add_task(name, total=None) if self.progress else say(f"{name} ...")
-
-    def update(self, bar: Any, done: int, total: int) -> None:
-        if self.progress:
-            self.progress.update(bar, completed=done, total=total)
-
-    def finish(self, bar: Any, name: str, result: reports.Report) -> None:
-        if self.progress:
-            self.progress.remove_task(bar)
-        seconds = f", {result['seconds']:.1f} s" if "seconds" in result else ""
-        say(f"{name}: {result['status']}{seconds}")
-
-
-@contextmanager
-def _progress() -> Iterator[_Bars]:
-    if not console.is_terminal:
-        yield _Bars(None)
-        return
+def _bars() -> Progress:
+    """A bar for each chapter that runs, on a terminal."""
     cells = (MofNCompleteColumn(), TextColumn("cells"), TimeElapsedColumn())
-    with Progress(TextColumn("{task.description}"), BarColumn(), *cells, console=console, transient=True) as progress:
-        yield _Bars(progress)
+    columns = (TextColumn("{task.description}"), BarColumn(), *cells)
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

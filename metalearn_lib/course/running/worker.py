@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +55,14 @@ def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
     from papermill.exceptions import PapermillExecutionError
 
     raw, started = Path(job.output + ".raw"), time.monotonic()
-    started_cells: list[int] = [0]
-    code_cells: list[int] = []
-    source = read_notebook(job.source)
-    total = sum(cell.cell_type == "code" for cell in source.cells)
+    started_cells = [0]
+    total = sum(cell.cell_type == "code" for cell in read_notebook(job.source).cells)
+    numbers = count(1)  # of code cells
 
     def on_start(cell: Any, cell_index: int) -> None:
         started_cells.append(cell_index)
         if cell.cell_type == "code":
-            code_cells.append(cell_index)
-            say(cell=len(code_cells), of=total)
+            say(cell=next(numbers), of=total)
 
     error: dict[str, Any] | None = None
     try:
@@ -85,8 +84,9 @@ def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
     clean(notebook, keep_injected=not job.in_place)
     if error is not None:
         error |= _place(notebook, started_cells[-1])
-    elif job.in_place:
-        error = _stderr(notebook)
+    elif job.in_place and (loud := _streams(notebook, "stderr")):
+        what = f"the cell wrote to stderr, which must not be stored: {loud[0][1].strip()[:400]}"
+        error = _place(notebook, loud[0][0]) | {"error": what}
     write_notebook(notebook, Path(job.output))
     slowest = sorted(range(len(notebook.cells)), key=lambda index: -durations[notebook.cells[index].id])[:3]
     return {
@@ -97,7 +97,7 @@ def execute(job: Job, say: Callable[..., None]) -> dict[str, Any]:
         "slowest": [
             _place(notebook, index) | {"seconds": round(durations[notebook.cells[index].id], 1)} for index in slowest
         ],
-        "claims": sum(text.count(f"\n{MARK} ") + text.startswith(f"{MARK} ") for text in _stdout(notebook)),
+        "claims": sum(f"\n{text}".count(f"\n{MARK} ") for _, text in _streams(notebook, "stdout")),
         "error": {key: _plain(value) for key, value in error.items()} if error else None,
     }
 
@@ -109,18 +109,10 @@ def _place(notebook: Any, index: int) -> dict[str, Any]:
     return {"cell": index + 1 - injected, "source": notebook.cells[index].source}
 
 
-def _stdout(notebook: Any) -> list[str]:
-    outputs = [o for cell in notebook.cells if cell.cell_type == "code" for o in cell.outputs]
-    return [o.text for o in outputs if o.output_type == "stream" and o.name == "stdout"]
-
-
-def _stderr(notebook: Any) -> dict[str, Any] | None:
-    for index, cell in enumerate(notebook.cells):
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream" and output.name == "stderr":
-                what = f"the cell wrote to stderr, which must not be stored: {output.text.strip()[:400]}"
-                return _place(notebook, index) | {"error": what}
-    return None
+def _streams(notebook: Any, name: str) -> list[tuple[int, str]]:
+    """What was written to standard output or error: the cell's place, and the text."""
+    outputs = [(index, o) for index, cell in enumerate(notebook.cells) for o in cell.get("outputs", [])]
+    return [(index, o.text) for index, o in outputs if o.output_type == "stream" and o.name == name]
 
 
 def _plain(value: Any) -> Any:
@@ -137,14 +129,7 @@ def _this_python() -> type:
     class ThisPython(AsyncKernelManager):  # type: ignore[misc, unused-ignore]
         @property
         def kernel_spec(self) -> KernelSpec:
-            argv = [
-                sys.executable,
-                "-Xfrozen_modules=off",
-                "-m",
-                "ipykernel_launcher",
-                "-f",
-                "{connection_file}",
-            ]
+            argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             return KernelSpec(argv=argv, display_name="Python 3 (ipykernel)", language="python")
 
     return ThisPython

@@ -6,14 +6,13 @@ from a normal distribution: the time of the arithmetic does not depend on what t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from metalearn_lib.files import write_text
+from metalearn_lib.choosing import write_rows
 from metalearn_lib.plots.style import png
 
 from . import peers
@@ -40,10 +39,7 @@ def measure(path: Path, *, about: Row, threads: int, quick: bool, say: Callable[
         "about": about | {"protocol": setting.protocol(), "threads": threads}, "rounds": setting.rounds,
         "gemm_gflops": [round(speed / 1e9, 1) for speed in speeds], "missing": peers.missing(),
     }  # fmt: skip
-    lines = [json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")]
-    for name, table in (("rows", rows), ("memory", memory)):  # a row a line: a difference of two files can be read
-        lines.append(f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in table) + "\n]")
-    write_text(",\n".join(lines) + "\n}\n", path)
+    write_rows(path, head, rows=rows, memory=memory)
     measured = head | {"rows": rows, "memory": memory}
     path.with_suffix(".png").write_bytes(png(figure(measured)))
     return measured

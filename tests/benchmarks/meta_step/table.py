@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from itertools import product
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -73,58 +74,42 @@ def _cell(row: Row) -> str:
     return f"{time} ×{row['over_peers'][0]:.2f}{'*' if row['auto'] else ' '}"
 
 
-class Target(NamedTuple):
-    """A figure to reach: what it is, whether it was reached, and the cells of its line."""
-
-    what: str
-    good: bool
-    cells: tuple[str, ...]
-
-
 def targets_table(measured: Row) -> Table:
-    """Each figure to reach, and what was measured."""
+    """Each figure to reach: speed over the peers at the main size and for few tasks, share of the limit, memory."""
     names = ("what", "to reach", "measured", "quartiles", "against", "without batched peer", "")
     table = Table(*names, title="meta-step: figures to reach")
-    for what, good, cells in targets(measured):
-        table.add_row(what, *cells, *[""] * (5 - len(cells)), "✓" if good else "✗")
-    return table
-
-
-def targets(measured: Row) -> list[Target]:
-    """Speed over the peers at the main size and for few tasks, share of the matrix products' limit, flat memory."""
     rows = measured["rows"]
     here, steps = main_rows(rows), rows[0]["steps"]
-    found = []
+
+    def add(what: str, good: bool, *cells: str) -> None:
+        table.add_row(what, *cells, *[""] * (5 - len(cells)), "✓" if good else "✗")
+
+    def add_faster(what: str, target: float, row: Row) -> None:
+        middle, low, high = row["over_peers"]
+        same = {name: row[name] for name in ("model", "method", "tasks", "steps")}
+        (peer,) = select(rows, **same, fastest_peer=True)
+        loops = f"×{row['over_loops'][0]:.2f}"
+        add(what, middle >= target, f"≥ ×{target}", f"×{middle:.2f}", f"{low:.2f} … {high:.2f}", peer["by"], loops)
+
     for model, whose, *wanted in FASTER:
         for method, target in zip((SECOND, FIRST, REPTILE), wanted, strict=True):
             if row := of(select(here, model=model, method=method), whose):
-                found.append(_faster(rows, f"{model}, {method}: {whose}", target, row))
+                add_faster(f"{model}, {method}: {whose}", target, row)
     for method in (SECOND, FIRST, REPTILE):
         if row := of(select(here, model="MLP", method=method), "dual"):
             what, share = f"MLP, {method}: dual, share of the matrix products' limit", row["share_of_gemm"]
-            found.append(Target(what, share >= DUAL_SHARE, (f"≥ {DUAL_SHARE:.0%}", f"{share:.0%}")))
+            add(what, share >= DUAL_SHARE, f"≥ {DUAL_SHARE:.0%}", f"{share:.0%}")
     for number in sorted({row["tasks"] for row in select(rows, steps=steps) if row["tasks"] <= 2}):
-        for model in MODELS:
-            for method in METHODS:
-                if row := of(select(rows, model=model, method=method, tasks=number, steps=steps), AUTO):
-                    what = f"{model}, {method}: {number} task{'s' if number > 1 else ''}, {AUTO} ({row['by']})"
-                    found.append(_faster(rows, what, 1.0, row))
+        for model, method in product(MODELS, METHODS):
+            if row := of(select(rows, model=model, method=method, tasks=number, steps=steps), AUTO):
+                size = f"{number} task{'s' if number > 1 else ''}"
+                add_faster(f"{model}, {method}: {size}, {AUTO} ({row['by']})", 1.0, row)
     loop = [row for row in select(measured["memory"], by="loop") if row["mb"] is not None]
     if len(loop) > 1 and loop[0]["mb"]:
-        what, growth = (
-            f"memory of the loop: {loop[-1]['tasks']} tasks over {loop[0]['tasks']}",
-            loop[-1]["mb"] / loop[0]["mb"],
-        )
-        found.append(Target(what, growth <= FLAT, (f"≤ ×{FLAT}", f"×{growth:.2f}")))
-    return found
-
-
-def _faster(rows: Sequence[Row], what: str, target: float, row: Row) -> Target:
-    middle, low, high = row["over_peers"]
-    same = {name: row[name] for name in ("model", "method", "tasks", "steps")}
-    (peer,) = select(rows, **same, fastest_peer=True)
-    cells = (f"≥ ×{target}", f"×{middle:.2f}", f"{low:.2f} … {high:.2f}", peer["by"], f"×{row['over_loops'][0]:.2f}")
-    return Target(what, middle >= target, cells)
+        ratio = loop[-1]["mb"] / loop[0]["mb"]
+        what = f"memory of the loop: {loop[-1]['tasks']} tasks over {loop[0]['tasks']}"
+        add(what, ratio <= FLAT, f"≤ ×{FLAT}", f"×{ratio:.2f}")
+    return table
 
 
 def growth(rows: Sequence[Row], what: str) -> dict[str, dict[int, Row]]:
