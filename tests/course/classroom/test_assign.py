@@ -15,8 +15,8 @@ import pytest
 from typer.testing import CliRunner
 
 from metalearn_lib.course.classroom.assign import assign
-from metalearn_lib.course.classroom.commands import app
 from metalearn_lib.course.classroom.course import Assignment, hours_late, parse_due, read_course
+from metalearn_lib.course.cli import app
 from metalearn_lib.course.running.chapters import Chapter, UsageError
 from metalearn_lib.files import root
 

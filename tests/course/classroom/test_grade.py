@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from metalearn_lib.course.classroom import workers
-from metalearn_lib.course.classroom.commands import app
 from metalearn_lib.course.classroom.needed import TAG
 from metalearn_lib.course.classroom.workers import ChapterFails, Limits, Outcome, Sandbox
+from metalearn_lib.course.cli import app
 from metalearn_lib.course.running.chapters import Chapter
 from metalearn_lib.files import root
 
@@ -23,7 +23,7 @@ from .conftest import RIGHT, HandIn, code, find, grades_of, points
 FORGER = """import os
     for descriptor in range(3, 64):
         try:
-            os.write(descriptor, b'{"end": 1}\\n[1]\\n{"ended": "well"}\\n')
+            os.write(descriptor, b'FORGED')
         except OSError:
             pass
     return 0"""
@@ -45,10 +45,15 @@ def test_a_class_of_all_kinds(course: Path, hand_in: HandIn, tmp_path: Path, mon
     hand_in("segfault", **RIGHT | {"double": "import ctypes; ctypes.string_at(0)"})
     hand_in("hog", **RIGHT | {"double": "return bytearray(10**9)"})
     hand_in("sysexit", **RIGHT | {"double": "raise SystemExit"})
-    hand_in("forger", **RIGHT | {"double": FORGER})
+    for name, words in (
+        ("forger", r'{"end": 1}\n[1]\n'),
+        ("herald", r'{"start": 99}\n'),
+        ("liar", r'{"ended": "well"}\n'),
+    ):
+        hand_in(name, **RIGHT | {"double": FORGER.replace("FORGED", words)})
     hand_in("killer", **RIGHT | {"double": "import os; os.kill(os.getppid(), 9)"})
 
-    assert "ch04: 13 submissions" in (said := CliRunner().invoke(
+    assert "ch04: 15 submissions" in (said := CliRunner().invoke(
         app, ["grade", str(course), "--cell-seconds", "2", "--seconds", "20", "--memory", "400"]
     )).stdout, said.output  # fmt: skip
     assert not list(scratch.iterdir())
@@ -64,7 +69,7 @@ def test_a_class_of_all_kinds(course: Path, hand_in: HandIn, tmp_path: Path, mon
         "nothing": ("0", "0", "0", "0"),
         "typo": ("2", "0", "0", "2"),  # double's check needs mean
         "loop": bad_double, "trap": bad_double, "exit": bad_double, "segfault": bad_double, "hog": bad_double,
-        "sysexit": bad_double, "forger": bad_double, "killer": bad_double,
+        "sysexit": bad_double, "forger": bad_double, "herald": bad_double, "liar": bad_double, "killer": bad_double,
     }  # fmt: skip
     assert rows["right"]["ex-4-4"] == "to be graded by hand" and rows["right"]["open by hand"] == "4"
     assert rows["nothing"]["ex-4-4"] == "0" and rows["nothing"]["of"] == "14"
