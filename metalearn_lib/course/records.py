@@ -5,6 +5,7 @@ Two notebooks may report at once: each change is made under a lock, and the file
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import time
@@ -91,7 +92,7 @@ def _change(folder: Path, change: Callable[[Records], Records]) -> Records:
             except ValueError as error:
                 before = {}
                 _put_aside(path, error)
-            after = change(_parse(json.dumps(before).encode()))
+            after = change(copy.deepcopy(before))
             if after != before or not path.exists():
                 write_text(json.dumps(after, indent=1, ensure_ascii=False, sort_keys=True) + "\n", path)
             return after

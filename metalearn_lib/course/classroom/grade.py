@@ -121,13 +121,7 @@ def _missing(outcome: Outcome, restored: Restored) -> set[str]:
 
 
 def _run(
-    source: Sequence[Cell],
-    work: Mapping[str, Restored],
-    *,
-    everything: bool,
-    limits: Limits,
-    jobs: int,
-    tell: Tell,
+    source: Sequence[Cell], work: Mapping[str, Restored], *, everything: bool, limits: Limits, jobs: int, tell: Tell
 ) -> dict[str, Outcome]:
     """Run the chapter's own answers, then every submission.
 

@@ -19,8 +19,9 @@ from metalearn_lib.course.classroom.course import Assignment, hours_late, parse_
 from metalearn_lib.course.cli import app
 from metalearn_lib.course.running.chapters import Chapter, UsageError
 from metalearn_lib.files import root
+from tests.course.cells import code
 
-from .conftest import HandIn, code, find, tiny_chapter
+from .conftest import HandIn, find, tiny_chapter
 
 
 def read(course: Path, part: str) -> dict[str, Any]:
