@@ -118,14 +118,6 @@ def test_check_goes_through_all_steps_and_names_what_failed(monkeypatch: pytest.
     assert "--nbval" in nbval and "--nbval-current-env" in nbval and nbval[nbval.index("--dist") + 1] == "loadscope"
 
 
-def test_lab_opens_the_chapters_for_authors(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[list[str]] = []
-    monkeypatch.setattr(cli.study, "_run", lambda command: (seen.append(command), 0)[1])
-    monkeypatch.setattr(cli.os, "chdir", lambda folder: None)
-    assert call("lab", "--chapters").exit_code == 0
-    assert "jupyterlab" in seen[0][2] and seen[0][-1].endswith("notebooks")
-
-
 @pytest.mark.parametrize(
     "words", [("fly",), ("run", "--fly"), ("run", "--jobs", "0"), ("run", "--seed", "-1"), ("data", "x")]
 )
