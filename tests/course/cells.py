@@ -11,7 +11,7 @@ def text(source: str, **metadata: Any) -> Cell:
     return {"cell_type": "markdown", "source": source, "metadata": metadata}
 
 
-def code(source: str, *outputs: Cell, count: int | None = None, **metadata: Any) -> Cell:
+def code(source: str, *outputs: Cell, count: int | None = 1, **metadata: Any) -> Cell:
     return {"outputs": list(outputs), "execution_count": count} | text(source, **metadata) | {"cell_type": "code"}
 
 

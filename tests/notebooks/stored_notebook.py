@@ -55,14 +55,7 @@ class StoredNotebook:
     @cached_property
     def cells(self) -> list[Cell]:
         return [
-            Cell(
-                i,
-                c["cell_type"],
-                "".join(c["source"]),
-                c["metadata"],
-                c.get("outputs", []),
-                c.get("execution_count"),
-            )
+            Cell(i, c["cell_type"], "".join(c["source"]), c["metadata"], c.get("outputs", []), c.get("execution_count"))
             for i, c in enumerate(self.raw["cells"], 1)
         ]
 
