@@ -94,7 +94,8 @@ def test_the_doctor_names_the_mending_command(made_up: dict[str, list[str]], mon
 def test_a_file_in_the_place_of_the_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data").write_text("a file")
     monkeypatch.setenv("METALEARN_DATA", str(tmp_path / "data"))
-    data, disk = doctor._data(), doctor._disk()
+    findings = {finding.subject: finding for finding in doctor.examine()}
+    data, disk = findings["data"], findings["disk"]
     assert "is a file" in data.found and "export METALEARN_DATA=" in data.mend and "fetch" not in data.mend
     assert disk.found.endswith(f"at {tmp_path}")
 

@@ -36,9 +36,7 @@ class Cell:
         """All readable text of the outputs."""
         for output in self.outputs:
             yield from ("".join(output.get(key, "")) for key in ("text", "evalue"))
-            for kind, value in output.get("data", {}).items():
-                if kind.startswith("text/"):
-                    yield "".join(value)
+            yield from ("".join(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/"))
 
 
 @dataclass(frozen=True)
