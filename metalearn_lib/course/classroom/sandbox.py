@@ -37,11 +37,9 @@ def main() -> None:
     order = json.loads(_line() or "{}")
     shell = _shell()
     for cell in order["prefix"]:
-        started = time.monotonic()
         if error := _run(shell, cell["source"]):
             say(failed=cell["index"], error=error)
             return
-        say(prefix=cell["index"], seconds=time.monotonic() - started)
     say(ready=True)
     while line := _line():
         _submission(shell, json.loads(line), say)

@@ -56,7 +56,7 @@ class Sandbox:
         self.prefix = [{"index": index, "source": cells[index]["source"]} for index in prefix]
         self.answered = set[str]().union(*(names_of(cell["source"]).makes for cell in cells if is_answer(cell)))
         self.process: subprocess.Popen[bytes] | None = None
-        self.errors: Any = None
+        self.open = contextlib.ExitStack()
         self.closed = False
 
     def __enter__(self) -> Sandbox:
@@ -76,15 +76,18 @@ class Sandbox:
             raise ChapterFails("interrupted")
         environment = {key: value for key, value in os.environ.items() if key in _PASSED_ON or key[:9] == "METALEARN"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root()), environment.get("PYTHONPATH")]))
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
-        self.folder = tempfile.TemporaryDirectory(prefix="metalearn-grade-", ignore_cleanup_errors=True)
-        places = ("TMPDIR", "IPYTHONDIR")  # whatever is left behind goes with the folder
-        self.process = subprocess.Popen(
+        self.open.enter_context(contextlib.suppress(OSError))  # of closing, where not all had been sent
+        errors = self.open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        folder = tempfile.TemporaryDirectory(prefix="metalearn-grade-", ignore_cleanup_errors=True)
+        place = self.open.enter_context(folder)  # whatever is left behind goes with it
+        environment |= KERNEL_ENVIRONMENT | {"MPLBACKEND": "Agg", "TMPDIR": place, "IPYTHONDIR": place}
+        process = subprocess.Popen(
             [sys.executable, "-m", "metalearn_lib.course.classroom.sandbox"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, cwd=self.folder.name,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, cwd=place, env=environment,
             start_new_session=True,
-            env=environment | KERNEL_ENVIRONMENT | {"MPLBACKEND": "Agg"} | dict.fromkeys(places, self.folder.name),
         )  # fmt: skip
+        self.process = self.open.enter_context(process)
+        self.open.callback(process.kill)
         self.send(prefix=self.prefix)
         while (message := self.receive()) is not None:
             if "ready" in message:
@@ -96,8 +99,8 @@ class Sandbox:
                     f"cell {message['failed'] + 1} of the chapter itself fails: {error['kind']}: {error['text']}; "
                     "metalearn doctor says what is missing here"
                 )
-        self.errors.seek(0)
-        said = self.errors.read().decode(errors="replace").strip()[-500:]
+        errors.seek(0)
+        said = errors.read().decode(errors="replace").strip()[-500:]
         self.stop()
         raise ChapterFails(f"the process that runs the chapter's own cells ended; {said or 'it said nothing'}")
 
@@ -113,17 +116,8 @@ class Sandbox:
         return json.loads(line) if line.endswith(b"\n") else None
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            for pipe in (self.process.stdin, self.process.stdout):
-                with contextlib.suppress(OSError):  # what was not sent
-                    pipe and pipe.close()
-            self.process.wait()
-            self.process = None
-        if self.errors is not None:
-            self.errors.close()
-            self.folder.cleanup()
-            self.errors = None
+        self.process = None
+        self.open.close()
 
     def grade(self, restored: Restored, plan: Sequence[int], limits: Limits) -> Outcome:
         """Run the planned cells of one submission that this process has not run; never raises for its sake.

@@ -164,7 +164,7 @@ def _read_marker(path: Path, said: list[str]) -> dict[str, Delivered]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A file as a whole or not at all. One name for what is half-written: what a killed call left, the next replaces."""
+    """A file as a whole or not at all; what a killed call left half-written is replaced by the next."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{MARKER}.partial")
     with temporary.open("wb") as file:
