@@ -7,6 +7,7 @@ copy (the file's bytes) and whether a chapter has changed since (its cells; refr
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Iterator
@@ -116,12 +117,10 @@ def _deliver_one(folder: Path, name: str, content: bytes, before: Delivered | No
 
 def _beside(target: Path, wanted: str) -> Path:
     """`NAME (new edition DATE).ipynb`, numbered where somebody has written into one of that name."""
-    for number in range(1, 1000):
-        again = f" {number}" if number > 1 else ""
-        path = target.with_name(f"{target.stem} (new edition {date.today().isoformat()}{again}){target.suffix}")
-        if not path.exists() or _hash(path.read_bytes()) == wanted:
-            return path
-    raise WorkspaceError(f"there are too many new editions beside {target}; delete some")
+    edition = f"{target.stem} (new edition {date.today()}"
+    names = (f"{edition}{f' {number}' if number > 1 else ''}){target.suffix}" for number in itertools.count(1))
+    paths = map(target.with_name, names)
+    return next(path for path in paths if not path.exists() or _hash(path.read_bytes()) == wanted)
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
