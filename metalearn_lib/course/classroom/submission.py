@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..exercises.cells import grading, is_answer, is_locked
+from ..exercises.cells import grading, is_answer, is_check
 from .release import Cell, stub_of
 
 MAX_BYTES = 20_000_000
@@ -100,19 +100,17 @@ def restore(source: Sequence[Cell], handed_in: Sequence[Cell]) -> Restored:
     Raises:
         Unreadable: nothing in it belongs to this chapter.
     """
-    ids = {grading(cell)["grade_id"]: cell for cell in source if grading(cell)}
-    theirs = {str(grading(cell).get("grade_id")): cell for cell in handed_in if grading(cell).get("grade_id")}
-    own = {cell["id"] for cell in source if cell.get("id")}
-    if not set(theirs) & set(ids) and not any(cell["id"] in own for cell in handed_in):
+    known, theirs = _grade_ids(source), _grade_ids(handed_in)
+    places = _places(source, handed_in)
+    if not any(places):
         hint = f"; its exercises are {', '.join(sorted(theirs)[:3])}" if theirs else ""
         raise Unreadable(f"this is not the notebook of this chapter{hint}")
-    places = _places(source, handed_in)
     added = _added(source, handed_in, places)
-    notes = [f"a cell with the unknown grade_id {name!r} was not graded" for name in theirs if name not in ids]
+    notes = [f"a cell with the unknown grade_id {name!r} was not graded" for name in theirs if name not in known]
     laid: list[tuple[Cell, int | None]] = [(own, None) for own in added[-1]]
     for index, cell in enumerate(source):
         found = [handed_in[at] for at in places[index]]
-        if is_locked(cell):
+        if is_check(cell):
             _compare(cell, found, notes)
         laid.append((_answer(cell, found, notes) if is_answer(cell) else cell, index))
         laid += [(own, None) for own in added[index]]
@@ -124,9 +122,13 @@ def unchanged(source: Sequence[Cell]) -> Restored:
     return Restored(list(source), list(range(len(source))))
 
 
+def _grade_ids(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(grading(cell)["grade_id"] for cell in cells if grading(cell)))
+
+
 def _places(source: Sequence[Cell], handed_in: Sequence[Cell]) -> list[list[int]]:
     """For each cell of the source, where it stands in the submission: by grade_id, else by id."""
-    known = {grading(cell)["grade_id"] for cell in source if grading(cell)}
+    known = set(_grade_ids(source))
     by_name, by_id = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
     for at, cell in enumerate(handed_in):
         name = grading(cell).get("grade_id")
@@ -170,8 +172,6 @@ def _answer(cell: Cell, found: Sequence[Cell], notes: list[str]) -> Cell:
 
 
 def _compare(cell: Cell, found: Sequence[Cell], notes: list[str]) -> None:
-    if not grading(cell).get("grade"):
-        return  # the text of an exercise: whatever was done to it, nothing depends on it
     name = grading(cell)["grade_id"]
     if not found:
         notes.append(f"the check {name} was missing; it was put back")

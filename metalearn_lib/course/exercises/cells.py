@@ -121,12 +121,6 @@ def is_check(cell: Cell) -> bool:
     return bool(grading(cell).get("grade")) and not is_answer(cell) and cell["cell_type"] == "code"
 
 
-def is_locked(cell: Cell) -> bool:
-    """Whether nbgrader restores this cell from the source."""
-    about = grading(cell)
-    return not is_answer(cell) and bool(about.get("grade") or about.get("locked"))
-
-
 def heading(cell: Cell) -> dict[str, str] | None:
     """The parts of a task's first line, or None where it is not of the pattern."""
     found = _HEADING.fullmatch(source(cell).partition("\n")[0].strip())
