@@ -172,8 +172,7 @@ def list_data() -> None:
 
 @data_app.command("fetch")
 def fetch_data(
-    names: Names = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every corpus of the catalog.")] = False,
+    names: Names = None, everything: Annotated[bool, typer.Option("--all", help="Every corpus of the catalog.")] = False
 ) -> None:
     """Fetch corpora into the data cache; what is already there is not fetched again."""
     from metalearn_lib import corpora
@@ -197,8 +196,7 @@ def make_data() -> None:
 
 @data_app.command("verify")
 def verify_data(
-    names: Names = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every corpus of the catalog.")] = False,
+    names: Names = None, everything: Annotated[bool, typer.Option("--all", help="Every corpus of the catalog.")] = False
 ) -> None:
     """Compare the files of the data cache with the catalog's sizes and hashes."""
     from metalearn_lib import corpora

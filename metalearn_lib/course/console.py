@@ -36,12 +36,8 @@ def forgiving_streams() -> None:
             stream.reconfigure(errors="metalearn")
 
 
-def width() -> int | None:
-    """The width of a table: a log has none of its own."""
-    return None if sys.stdout is not None and sys.stdout.isatty() else 150
-
-
-console = Console(width=width())
+_terminal = sys.stdout is not None and sys.stdout.isatty()
+console = Console(width=None if _terminal else 150)  # a log has no width of its own
 errors = Console(stderr=True)
 
 

@@ -28,7 +28,7 @@ class Finding:
 
     subject: str
     found: str
-    mend: str = ""  # empty: all is well
+    mend: str  # empty: all is well
 
     @property
     def good(self) -> bool:
@@ -39,18 +39,21 @@ def examine() -> Iterator[Finding]:
     """Look at everything the course needs, one thing after the other; a look that fails is a finding too."""
     for subject, look, mend in _LOOKS:
         try:
-            yield look()
+            yield Finding(subject, *look())
         except Exception as error:  # whatever is wrong, the doctor says it and goes on
             yield Finding(subject, f"{type(error).__name__}: {error}".splitlines()[0], mend)
 
 
-def _python() -> Finding:
-    found = f"{sys.version.split()[0]} in {sys.prefix}"
+Look = tuple[str, str]  # what was found, and the command that mends it; empty: all is well
+
+
+def _python() -> Look:
     too_old = sys.version_info < (3, 11)
-    return Finding("Python", found, "install Python 3.11 or newer, then: make PYTHON=python3.12 run" if too_old else "")
+    mend = "install Python 3.11 or newer, then: make PYTHON=python3.12 run" if too_old else ""
+    return f"{sys.version.split()[0]} in {sys.prefix}", mend
 
 
-def _packages() -> Finding:
+def _packages() -> Look:
     tested = pins(root() / "constraints.txt")
     project = tomllib.loads((root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
@@ -63,8 +66,8 @@ def _packages() -> Finding:
     if missing or other:
         said = [f"missing: {', '.join(missing)}"] if missing else []
         said += [f"other than tested: {', '.join(other[:5])}{' …' if len(other) > 5 else ''}"] if other else []
-        return Finding("packages", "; ".join(said), REINSTALL)
-    return Finding("packages", f"{len(tested)} as in constraints.txt")
+        return "; ".join(said), REINSTALL
+    return f"{len(tested)} as in constraints.txt", ""
 
 
 def pins(path: Path) -> dict[str, str]:
@@ -73,47 +76,47 @@ def pins(path: Path) -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in lines}
 
 
-def _torch() -> Finding:
+def _torch() -> Look:
     import torch
 
     torch.ones(2, 2) @ torch.ones(2, 2)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} threads"
-    return Finding("torch", f"{torch.__version__} on {device}")
+    return f"{torch.__version__} on {device}", ""
 
 
-def _torchtext() -> Finding:
+def _torchtext() -> Look:
     before = ssl._create_default_https_context
     from metalearn_lib import text  # noqa: F401  (the only module that imports torchtext)
 
     if ssl._create_default_https_context is not before:
-        return Finding("torchtext", "switched off the verification of https", REINSTALL)
-    return Finding("torchtext", f"{versions()['torchtext']}, https verification untouched")
+        return "switched off the verification of https", REINSTALL
+    return f"{versions()['torchtext']}, https verification untouched", ""
 
 
-def _data() -> Finding:
+def _data() -> Look:
     from metalearn_lib import corpora
 
     if corpora.cache_folder().is_file():
         mend = f"name a folder: export METALEARN_DATA={corpora.cache_folder()}-data"
-        return Finding("data", f"METALEARN_DATA is a file: {corpora.cache_folder()}", mend)
+        return f"METALEARN_DATA is a file: {corpora.cache_folder()}", mend
     defaults = [name for name in corpora.names() if corpora.describe(name).default]
     missing = [name for name in defaults if not corpora.is_present(name)]
     problems = [problem for name in defaults if name not in missing for problem in corpora.verify(name)]
     if missing or problems:
         said = [f"not fetched: {', '.join(missing)}"] if missing else []
-        return Finding("data", "; ".join([*said, *map(str, problems)]), "metalearn data fetch")
-    return Finding("data", f"{len(defaults)} corpora present and verified in {corpora.cache_folder()}")
+        return "; ".join([*said, *map(str, problems)]), "metalearn data fetch"
+    return f"{len(defaults)} corpora present and verified in {corpora.cache_folder()}", ""
 
 
-def _memory() -> Finding:
+def _memory() -> Look:
     import psutil
 
     free, total = (value / 2**30 for value in (psutil.virtual_memory().available, psutil.virtual_memory().total))
     found = f"{free:.1f} GB free of {total:.1f} GB"
-    return Finding("memory", found, "" if free >= MEMORY_GB else "close other programs, then: metalearn run --jobs 1")
+    return found, "" if free >= MEMORY_GB else "close other programs, then: metalearn run --jobs 1"
 
 
-def _disk() -> Finding:
+def _disk() -> Look:
     from metalearn_lib import corpora
 
     place = corpora.cache_folder()
@@ -121,24 +124,20 @@ def _disk() -> Finding:
         place = place.parent
     free = shutil.disk_usage(place).free / 2**30
     mend = "" if free >= DISK_GB else "make room, or choose another place: export METALEARN_DATA=/path/with/room"
-    return Finding("disk", f"{free:.1f} GB free at {place}", mend)
+    return f"{free:.1f} GB free at {place}", mend
 
 
-def _jupyter() -> Finding:
+def _jupyter() -> Look:
     extension = Path("share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager/package.json")
     have = [f"{name} {versions()[name]}" for name in ("jupyterlab", "ipywidgets", "ipykernel") if name in versions()]
     if len(have) < 3:
-        return Finding("JupyterLab", f"only {', '.join(have) or 'nothing'}", REINSTALL)
+        return f"only {', '.join(have) or 'nothing'}", REINSTALL
     if not any((Path(prefix) / extension).exists() for prefix in (sys.prefix, sys.base_prefix)):
-        return Finding(
-            "JupyterLab",
-            "sliders have no JupyterLab extension",
-            "pip install --force-reinstall jupyterlab-widgets",
-        )
-    return Finding("JupyterLab", ", ".join(have))
+        return "sliders have no JupyterLab extension", "pip install --force-reinstall jupyterlab-widgets"
+    return ", ".join(have), ""
 
 
-_LOOKS: tuple[tuple[str, Callable[[], Finding], str], ...] = (
+_LOOKS: tuple[tuple[str, Callable[[], Look], str], ...] = (
     ("Python", _python, REINSTALL),
     ("packages", _packages, REINSTALL),
     ("torch", _torch, REINSTALL),

@@ -5,6 +5,8 @@ Two notebooks may report at once: each change is made under a lock, and the file
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
 import os
 import time
@@ -91,7 +93,7 @@ def _change(folder: Path, change: Callable[[Records], Records]) -> Records:
             except ValueError as error:
                 before = {}
                 _put_aside(path, error)
-            after = change(_parse(json.dumps(before).encode()))
+            after = change(copy.deepcopy(before))
             if after != before or not path.exists():
                 write_text(json.dumps(after, indent=1, ensure_ascii=False, sort_keys=True) + "\n", path)
             return after
@@ -114,11 +116,9 @@ def _parse(content: bytes) -> Records:
 
 def _put_aside(path: Path, error: ValueError) -> None:
     """A file that cannot be read is kept under another name: perhaps somebody can still mend it."""
-    stamp, number = time.strftime("%Y%m%d-%H%M%S"), 0
-    aside = path.with_name(f"progress.damaged-{stamp}.json")
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"progress.damaged-{stamp}-{number}.json")
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    names = (f"progress.damaged-{stamp}{f'-{number}' if number else ''}.json" for number in itertools.count())
+    aside = next(aside for aside in map(path.with_name, names) if not aside.exists())
     os.replace(path, aside)
     _tell(f"note: {path.name} was damaged ({error}); it is kept as {aside.name}, and a new one is begun")
 

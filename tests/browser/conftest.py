@@ -97,9 +97,3 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@pytest.fixture(scope="module")
-def serve() -> Any:
-    """The context manager ``with serve(folder) as address``."""
-    return served

@@ -13,6 +13,8 @@ import pytest
 from metalearn_lib.course.book import build as book
 from metalearn_lib.files import notebooks_folder, root
 
+from .conftest import served
+
 CHAPTERS = sorted(path.stem for path in notebooks_folder().glob("*.ipynb"))
 WHITE = "rgb(255, 255, 255)"
 # MathJax works through a queue; what is put into it now is called when all equations are set
@@ -28,7 +30,7 @@ BRIGHTNESS = """() => getComputedStyle(document.body).backgroundColor.match(/\\d
 
 
 @pytest.fixture(scope="module")
-def address(browser: Any, serve: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the book is served: that of build/ if nothing has changed since, else one built for these tests."""
     for package in ("jupyter_book", "jupyter_server_mathjax"):
         if importlib.util.find_spec(package) is None:
@@ -39,7 +41,7 @@ def address(browser: Any, serve: Any, tmp_path_factory: pytest.TempPathFactory) 
     made = built / "searchindex.js"
     if "METALEARN_NOTEBOOKS" in os.environ or not made.exists() or made.stat().st_mtime < newest:
         built = book.build(tmp_path_factory.mktemp("site") / "book")
-    with serve(built) as where:
+    with served(built) as where:
         yield where
 
 

@@ -94,7 +94,8 @@ def test_the_doctor_names_the_mending_command(made_up: dict[str, list[str]], mon
 def test_a_file_in_the_place_of_the_data_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data").write_text("a file")
     monkeypatch.setenv("METALEARN_DATA", str(tmp_path / "data"))
-    data, disk = doctor._data(), doctor._disk()
+    findings = {finding.subject: finding for finding in doctor.examine()}
+    data, disk = findings["data"], findings["disk"]
     assert "is a file" in data.found and "export METALEARN_DATA=" in data.mend and "fetch" not in data.mend
     assert disk.found.endswith(f"at {tmp_path}")
 
@@ -116,14 +117,6 @@ def test_check_goes_through_all_steps_and_names_what_failed(monkeypatch: pytest.
     assert all(command[0] == sys.executable for command in seen)
     nbval = steps.steps()[-1][1]
     assert "--nbval" in nbval and "--nbval-current-env" in nbval and nbval[nbval.index("--dist") + 1] == "loadscope"
-
-
-def test_lab_opens_the_chapters_for_authors(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[list[str]] = []
-    monkeypatch.setattr(cli.study, "_run", lambda command: (seen.append(command), 0)[1])
-    monkeypatch.setattr(cli.os, "chdir", lambda folder: None)
-    assert call("lab", "--chapters").exit_code == 0
-    assert "jupyterlab" in seen[0][2] and seen[0][-1].endswith("notebooks")
 
 
 @pytest.mark.parametrize(

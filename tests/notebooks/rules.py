@@ -81,10 +81,7 @@ def execution_order(notebook: StoredNotebook) -> Found:
     counts = [(cell.number, cell.count) for cell in notebook.cells if cell.runs and cell.count is not None]
     for expected, (number, count) in enumerate(counts, 1):
         if count != expected:
-            yield (
-                number,
-                f"was executed as number {count}, not {expected}: run the notebook from top to bottom",
-            )
+            yield (number, f"was executed as number {count}, not {expected}: run the notebook from top to bottom")
             return
 
 
@@ -112,10 +109,7 @@ def machine_paths(notebook: StoredNotebook) -> Found:
 def timings(notebook: StoredNotebook) -> Found:
     for cell in notebook.cells:
         for found in () if cell.tags & _IGNORED else filter(None, map(_TIMING.search, cell.texts())):
-            yield (
-                cell.number,
-                f"a timing ({found[0]}) in an output that is compared; tag it nbval-ignore-output",
-            )
+            yield (cell.number, f"a timing ({found[0]}) in an output that is compared; tag it nbval-ignore-output")
 
 
 def vector_figures(notebook: StoredNotebook) -> Found:
@@ -129,10 +123,7 @@ def alt_text(notebook: StoredNotebook) -> Found:
     for cell in notebook.cells:
         figures = any("image/png" in output.get("data", {}) for output in cell.outputs)
         if figures and not str(cell.metadata.get("alt", "")).strip():
-            yield (
-                cell.number,
-                'a figure without alt text; put "alt": "what it shows" into the metadata of the cell',
-            )
+            yield (cell.number, 'a figure without alt text; put "alt": "what it shows" into the metadata of the cell')
         for bang, text, _ in _LINK.findall(cell.source) if cell.kind == "markdown" else ():
             if bang and not text.strip():
                 yield cell.number, "an image without alt text; write ![what it shows](file)"
@@ -150,19 +141,13 @@ def ignored_share(notebook: StoredNotebook) -> Found:
     code = [cell for cell in notebook.cells if cell.kind == "code" and cell.source.strip()]
     ignored = sum(bool(cell.tags & _IGNORED) for cell in code)
     if ignored > MAX_IGNORED * len(code):
-        yield (
-            0,
-            f"{ignored} of {len(code)} code cells are not compared; at most {MAX_IGNORED:.0%} may be ignored",
-        )
+        yield (0, f"{ignored} of {len(code)} code cells are not compared; at most {MAX_IGNORED:.0%} may be ignored")
 
 
 def skip_tags(notebook: StoredNotebook) -> Found:
     for cell in notebook.cells:
         if len(cell.tags & NOT_RUN) == 1:
-            yield (
-                cell.number,
-                "has only one of the tags nbval-skip and skip-execution; some tool would still run it",
-            )
+            yield (cell.number, "has only one of the tags nbval-skip and skip-execution; some tool would still run it")
 
 
 def size(notebook: StoredNotebook) -> Found:

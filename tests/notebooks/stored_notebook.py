@@ -36,9 +36,7 @@ class Cell:
         """All readable text of the outputs."""
         for output in self.outputs:
             yield from ("".join(output.get(key, "")) for key in ("text", "evalue"))
-            for kind, value in output.get("data", {}).items():
-                if kind.startswith("text/"):
-                    yield "".join(value)
+            yield from ("".join(value) for kind, value in output.get("data", {}).items() if kind.startswith("text/"))
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,7 @@ class StoredNotebook:
     @cached_property
     def cells(self) -> list[Cell]:
         return [
-            Cell(
-                i,
-                c["cell_type"],
-                "".join(c["source"]),
-                c["metadata"],
-                c.get("outputs", []),
-                c.get("execution_count"),
-            )
+            Cell(i, c["cell_type"], "".join(c["source"]), c["metadata"], c.get("outputs", []), c.get("execution_count"))
             for i, c in enumerate(self.raw["cells"], 1)
         ]
 

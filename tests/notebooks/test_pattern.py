@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from metalearn_lib.course.exercises import Exercise, exercises
+from metalearn_lib.course.running.chapters import Chapter
 from metalearn_lib.files import root
+from tests.course.cells import Cell, code, marks, notebook, text
 from tests.notebooks import pattern
 from tests.notebooks.rules import faults as notebook_faults
-from tests.notebooks.stored_notebook import StoredNotebook
 
 HINTS = "".join(f"<details><summary>Hint {k}: where</summary>\n\nThere.\n</details>\n" for k in (1, 2))
 ANSWER = "def {0}(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION\n"
@@ -23,47 +22,31 @@ CHECK = 'check.{0}({0})\n### BEGIN HIDDEN TESTS\ncheck.{0}({0}, cases="hidden")\
 NAMES = ("median_prototypes", "ridge_logits", "peeking_logits")
 
 
-def grading(name: str, *, grade: bool, solution: bool, points: int = 0) -> dict[str, Any]:
-    found = {"grade_id": name, "grade": grade, "solution": solution, "locked": not solution, "task": False}
-    return {**found, "schema_version": 3, **({"points": points} if grade else {})}
-
-
-def task(k: int, points: int = 3) -> Any:
-    heading = f"### Exercise 4.{k} · Task {k} · ●●○ difficulty · ●●● importance · 10 min · {points} points"
-    nbgrader = grading(f"ex-4-{k}", grade=False, solution=False)
-    return new_markdown_cell(f"{heading}\n\nDo it.\n\n{HINTS}", metadata={"tags": ["exercise"], "nbgrader": nbgrader})
+def task(k: int, points: int = 3, more: str = "") -> Cell:
+    heading = f"### Exercise 4.{k} · Task {k} · ●●○ difficulty · ●●● importance · 10 min · {points} points{more}"
+    return text(f"{heading}\n\nDo it.\n\n{HINTS}", tags=["exercise"], nbgrader=marks(f"ex-4-{k}"))
 
 
 def good() -> Any:
     """Three exercises with a check, one open question, and cells around them."""
-    cells = [new_markdown_cell("## Exercises", metadata={"tags": ["part-exercises"]})]
+    cells = [text("## Exercises", tags=["part-exercises"])]
     for k, name in enumerate(NAMES, 1):
-        answer = grading(f"ex-4-{k}-answer", grade=False, solution=True)
-        check = grading(f"ex-4-{k}-check", grade=True, solution=False, points=3)
         cells += [
             task(k),
-            new_code_cell(ANSWER.format(name), metadata={"nbgrader": answer}),
-            new_code_cell(CHECK.format(name), metadata={"nbgrader": check}),
+            code(ANSWER.format(name), nbgrader=marks(f"ex-4-{k}-answer", solution=True)),
+            code(CHECK.format(name), nbgrader=marks(f"ex-4-{k}-check", grade=True, points=3)),
         ]
-    cells.append(new_code_cell("measure()"))
-    opened = task(4, points=5)
-    opened.source = opened.source.replace("5 points", "5 points · you may skip this", 1)
-    open_answer = grading("ex-4-4-answer", grade=True, solution=True, points=5)
-    text = "<!-- ### BEGIN SOLUTION -->\nBecause.\n<!-- ### END SOLUTION -->"
-    cells += [opened, new_markdown_cell(text, metadata={"nbgrader": open_answer})]
-    return new_notebook(cells=[*cells, new_markdown_cell("## Quiz", metadata={"tags": ["part-quiz"]})])
+    because = "<!-- ### BEGIN SOLUTION -->\nBecause.\n<!-- ### END SOLUTION -->"
+    cells += [code("measure()"), task(4, 5, " · you may skip this")]
+    cells += [text(because, nbgrader=marks("ex-4-4-answer", grade=True, solution=True, points=5))]
+    return nbformat.from_dict(notebook(*cells, text("## Quiz", tags=["part-quiz"])))
 
 
 TASK, FIRST_ANSWER, FIRST_CHECK, SECOND_CHECK, OPEN, OPEN_ANSWER, LAST = 1, 2, 3, 6, 11, 12, 13
 
 
-def stored(notebook: Any, folder: Path, name: str = "04_good.ipynb") -> StoredNotebook:
-    nbformat.write(notebook, folder / name)
-    return StoredNotebook(folder / name)
-
-
-def departures(notebook: StoredNotebook) -> Any:
-    return pattern.faults(notebook.raw["cells"], chapter=int(notebook.path.name[:2]))
+def departures(made: Any) -> list[tuple[int, str]]:
+    return list(pattern.faults(made["cells"], chapter=4))
 
 
 def replace(cell: int, old: str, new: str) -> Callable[[Any], None]:
@@ -125,55 +108,39 @@ FAULTS: list[tuple[str, int, Callable[[Any], None]]] = [
      replace(SECOND_CHECK, "check.ridge_logits", "check.median_prototypes")),
     ("remove the nbval tag", FIRST_CHECK + 1, tag(FIRST_CHECK, "nbval-ignore-output")),
     ("belongs to no exercise", LAST + 1,
-     lambda n: n.cells[LAST].metadata.update(nbgrader=grading("late", grade=False, solution=False))),
+     lambda n: n.cells[LAST].metadata.update(nbgrader=marks("late"))),
     ("the chapter has 2 exercises; at least 3", 5, leave(*range(7))),
 ]  # fmt: skip
 
 
-def test_the_pattern_has_no_fault(tmp_path: Path) -> None:
-    assert list(departures(stored(good(), tmp_path))) == []
+def test_the_pattern_has_no_fault() -> None:
+    assert departures(good()) == [] and departures(notebook(code("x = 1"))) == []
 
 
 @pytest.mark.parametrize(("says", "cell", "spoil"), FAULTS, ids=[f"{cell}: {says}" for says, cell, _ in FAULTS])
-def test_each_fault_is_found_in_its_cell(says: str, cell: int, spoil: Callable[[Any], Any], tmp_path: Path) -> None:
-    notebook = copy.deepcopy(good())
-    spoil(notebook)
-    found = list(departures(stored(notebook, tmp_path)))
+def test_each_fault_is_found_in_its_cell(says: str, cell: int, spoil: Callable[[Any], Any]) -> None:
+    spoil(spoiled := good())
+    found = departures(spoiled)
     assert any(says in message and number == cell for number, message in found), found
 
 
-def test_a_notebook_without_exercises_has_no_fault(tmp_path: Path) -> None:
-    assert list(departures(stored(new_notebook(cells=[new_code_cell("x = 1")]), tmp_path))) == []
-
-
 def test_the_checks_of_a_stored_chapter_include_the_pattern(tmp_path: Path) -> None:
-    notebook = good()
-    grade(FIRST_CHECK, points=7)(notebook)
-    found = [str(fault) for fault in notebook_faults(stored(notebook, tmp_path).path)]
+    grade(FIRST_CHECK, points=7)(spoiled := good())
+    nbformat.write(spoiled, tmp_path / "04_good.ipynb")
+    found = [str(fault) for fault in notebook_faults(tmp_path / "04_good.ipynb")]
     assert "cell 2: the heading says 3 points, the metadata of its cells 7 [exercise-pattern]" in found
 
 
 def test_what_is_read() -> None:
     first, *_, last = exercises(good().cells)
     assert first == Exercise(
-        number="4.1", title="Task 1", difficulty=2, importance=3, minutes=10, points=3, skippable=False,
-        hints=("Hint 1: where", "Hint 2: where"), grade_ids=("ex-4-1", "ex-4-1-answer", "ex-4-1-check"),
+        number="4.1", title="Task 1", minutes=10, hints=("Hint 1: where", "Hint 2: where"),
         checks=("median_prototypes",), solution="def median_prototypes(x):\n    return x",
     )  # fmt: skip
-    assert (last.number, last.skippable, last.points, last.checks) == ("4.4", True, 5, ())
-    assert last.solution == "Because."
-
-
-CHAPTERS = sorted((root() / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
-def test_the_exercises_of_a_chapter_follow_the_pattern(path: Path) -> None:
-    assert list(departures(StoredNotebook(path))) == []
+    assert (last.number, last.checks, last.solution) == ("4.4", (), "Because.")
 
 
 def test_chapters_that_have_exercises_keep_them() -> None:
-    numbers = {path.stem: [e.number for e in exercises(StoredNotebook(path).raw["cells"])] for path in CHAPTERS}
-    assert len(numbers["00_start_here"]) >= 5
-    assert len(numbers["01_background"]) >= 4
-    assert len(numbers["04_metric_based"]) >= 5
+    for number, least in ((0, 5), (1, 4), (4, 5)):
+        (path,) = (root() / "notebooks").glob(f"{number:02d}_*.ipynb")
+        assert len(exercises(Chapter(path).cells)) >= least

@@ -12,13 +12,12 @@ from typing import Any
 from metalearn_lib.course.running.chapters import Chapter, UsageError
 from metalearn_lib.files import write_text
 
-from ..exercises.cells import grading, is_answer
+from ..exercises.cells import SOLUTION, grading, is_answer, regions
 from .course import Assignment, parse_due, read_course, write_course
 from .gradebook import CONFIG, fill_gradebook, hand_out
 from .release import Cell, check_source, graded, stub_of
 
 _IMAGE = re.compile(r"!\[[^\]]*\]\(([^)\s:]+)\)")
-_REGION = re.compile(r"BEGIN SOLUTION[^\n]*\n(.*?)\n[^\n]*END SOLUTION", re.DOTALL)
 
 
 def assign(chapters: Sequence[Chapter], folder: Path, *, due: Sequence[str] = (), force: bool = False) -> list[str]:
@@ -31,40 +30,34 @@ def assign(chapters: Sequence[Chapter], folder: Path, *, due: Sequence[str] = ()
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file; --to takes a folder")
     course = read_course(folder) if (folder / "course.json").exists() else {}
-    named = {f"ch{_number(chapter)}": chapter for chapter in chapters}
-    dates = parse_due(list(due), list(named))
+    for chapter in chapters:
+        if not chapter.number:
+            raise UsageError(f"{chapter.name} is not a chapter; only chapters can be assigned")
+        check_source(chapter.name, chapter.cells)
+    named = {f"ch{chapter.number}": chapter for chapter in chapters}
+    dates = {name: entry.due for name, entry in course.items()} | parse_due(due, named)
+    entries = {name: Assignment(name, chapter.name, dates.get(name)) for name, chapter in named.items()}
     notebooks = {name: _read(chapter) for name, chapter in named.items()}
-    for name, chapter in named.items():
-        check_source(chapter.name, notebooks[name]["cells"])
-    entries = {}
-    for name, chapter in named.items():
-        before = course.get(name)
-        entries[name] = Assignment(name, chapter.name, dates.get(name, before.due if before else None))
-        if not force:
-            _refuse_change(entries[name], folder, notebooks[name])
+    if not force:
+        for name, entry in entries.items():
+            _refuse_change(entry, folder, notebooks[name])
     kept = {}
     for name, entry in entries.items():
         kept[entry], release = hand_out(notebooks[name])
-        _write(entry, folder, named[name], notebooks[name], release)
+        write_text(_text(notebooks[name]), entry.file(folder, "source"))
+        write_text(_text(release), entry.file(folder, "release"))
+        write_text(rubric(entry, named[name].cells), folder / "rubric" / f"{name}.md")
+        _copy_images(named[name], entry, folder)
     write_course(folder, course | entries)
     if not (folder / "nbgrader_config.py").exists():
         write_text(CONFIG.format(course=re.sub(r"\W+", "-", folder.resolve().name)), folder / "nbgrader_config.py")
     (folder / "submitted").mkdir(exist_ok=True)
     notes = fill_gradebook(folder, kept)
-    return [_summary(entry, notebooks[name]["cells"]) for name, entry in entries.items()] + notes
-
-
-def _number(chapter: Chapter) -> str:
-    found = re.match(r"\d\d", chapter.name)
-    if found is None:
-        raise UsageError(f"{chapter.name} is not a chapter; only chapters can be assigned")
-    return found[0]
+    return [_summary(entry, named[name].cells) for name, entry in entries.items()] + notes
 
 
 def _read(chapter: Chapter) -> dict[str, Any]:
-    cells = chapter.cells  # the readable message for a damaged file
-    raw: dict[str, Any] = json.loads(chapter.path.read_text(encoding="utf-8"))
-    return raw | {"cells": cells}
+    return json.loads(chapter.path.read_text(encoding="utf-8")) | {"cells": chapter.cells}
 
 
 def _text(notebook: dict[str, Any]) -> str:
@@ -72,7 +65,7 @@ def _text(notebook: dict[str, Any]) -> str:
 
 
 def _refuse_change(entry: Assignment, folder: Path, notebook: dict[str, Any]) -> None:
-    path, handed_in = entry.source(folder), entry.submissions(folder)
+    path, handed_in = entry.file(folder, "source"), entry.submissions(folder)
     if path.exists() and handed_in and path.read_text(encoding="utf-8") != _text(notebook):
         raise UsageError(
             f"{entry.name} has changed since it was handed out, and {len(handed_in)} students have handed in work on "
@@ -80,19 +73,17 @@ def _refuse_change(entry: Assignment, folder: Path, notebook: dict[str, Any]) ->
         )
 
 
-def _write(
-    entry: Assignment, folder: Path, chapter: Chapter, notebook: dict[str, Any], release: dict[str, Any]
-) -> None:
-    write_text(_text(notebook), entry.source(folder))
-    write_text(_text(release), entry.release(folder))
-    write_text(rubric(entry, notebook["cells"]), folder / "rubric" / f"{entry.name}.md")
-    for cell in notebook["cells"]:
-        for target in _IMAGE.findall(cell["source"]) if cell["cell_type"] == "markdown" else ():
-            image = chapter.path.parent / target
-            if image.is_file() and image.resolve().is_relative_to(chapter.path.parent.resolve()):
-                for copy in (entry.source(folder).parent / target, entry.release(folder).parent / target):
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(image, copy)
+def _copy_images(chapter: Chapter, entry: Assignment, folder: Path) -> None:
+    """What the chapter's text shows, from the chapter's own folder only."""
+    home = chapter.path.parent
+    for target in _IMAGE.findall(
+        "\n".join(cell["source"] for cell in chapter.cells if cell["cell_type"] == "markdown")
+    ):
+        if (home / target).is_file() and (home / target).resolve().is_relative_to(home.resolve()):
+            for part in ("source", "release"):
+                copy = entry.file(folder, part).parent / target
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(home / target, copy)
 
 
 def _summary(entry: Assignment, cells: Sequence[Cell]) -> str:
@@ -130,12 +121,14 @@ def _by_check(cells: Sequence[Cell], index: int) -> list[str]:
 
 
 def _by_hand(cell: Cell) -> list[str]:
-    model = _REGION.search(cell["source"])
-    lines = [
-        "Read the answer, and write its points into `by_hand/`. Full points: it says, in words of its own, what",
-        "",
-    ]
-    lines[0] += " the model answer says; half: one of its reasons is missing or wrong."
+    model = regions(cell["source"], SOLUTION)
     task = stub_of(cell).replace("YOUR ANSWER HERE", "").strip()
-    lines += [task, ""] if task else []
-    return [*lines, "Model answer:", "", (model[1] if model else cell["source"]).strip()]
+    return [
+        "Read the answer, and write its points into `by_hand/`. Full points: it says, in words of its own, what"
+        " the model answer says; half: one of its reasons is missing or wrong.",
+        "",
+        *([task, ""] if task else []),
+        "Model answer:",
+        "",
+        (model[0].text if model else cell["source"]).strip(),
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import csv
 import io
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -155,11 +156,8 @@ def _words(text: str) -> list[str]:
 
 def _keep(path: Path) -> Path:
     """A copy of the file beside it: `ch04.csv.bak`, or `.bak2`, … where an older copy is another."""
-    content, number = path.read_bytes(), 1
-    while True:
-        kept = path.with_name(f"{path.name}.bak{number if number > 1 else ''}")
-        if not kept.exists():
-            kept.write_bytes(content)
-        if kept.read_bytes() == content:
-            return kept
-        number += 1
+    content = path.read_bytes()
+    names = (f"{path.name}.bak{number if number > 1 else ''}" for number in itertools.count(1))
+    kept = next(kept for kept in map(path.with_name, names) if not kept.exists() or kept.read_bytes() == content)
+    kept.write_bytes(content)
+    return kept

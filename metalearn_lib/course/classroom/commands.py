@@ -1,31 +1,17 @@
-"""`metalearn assign` and `metalearn grade`, for a class."""
+"""What `metalearn assign` and `metalearn grade` do, for a class; `cli` makes commands of them."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from metalearn_lib.course.console import complain, say, stop
 from metalearn_lib.course.running.chapters import UsageError, find
 
-app = typer.Typer()
-console = Console()
-errors = Console(stderr=True)
 
-
-def _stop(message: object, code: int) -> NoReturn:
-    errors.print(f"error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
-
-
-def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-@app.command()
 def assign(
     chapters: Annotated[list[str], typer.Argument(help="Which chapters: 4, 04, 04_metric_based.")],
     to: Annotated[Path, typer.Option("--to", help="The folder of the class; made where it is missing.")],
@@ -38,17 +24,15 @@ def assign(
     from .assign import assign as write
 
     try:
-        said = write(find(chapters), to, due=due or [], force=force)
+        for sentence in write(find(chapters), to, due=due or [], force=force):
+            say(sentence)
     except UsageError as error:
-        _stop(error, 2)
+        stop(error, 2)
     except OSError as error:
-        _stop(error, 1)
-    for sentence in said:
-        _say(sentence)
-    _say(f"hand out {to / 'release'}; keep source and rubric to yourself; then: metalearn grade {to}")
+        stop(error, 1)
+    say(f"hand out {to / 'release'}; keep source and rubric to yourself; then: metalearn grade {to}")
 
 
-@app.command()
 def grade(
     folder: Annotated[Path, typer.Argument(help="The folder that `metalearn assign` wrote.")],
     chapter: Annotated[list[str] | None, typer.Option(help="Only this one (4, 04, ch04); may be repeated.")] = None,
@@ -59,7 +43,7 @@ def grade(
     full: Annotated[bool, typer.Option("--full", help="Run every cell, not only what the checks need.")] = False,
 ) -> None:
     """For a class: grade DIR/submitted/STUDENT/ch04/; writes DIR/grades, DIR/by_hand and DIR/feedback."""
-    from .course import read_course
+    from .course import assignment_name, read_course
     from .grade import grade as run
     from .results import write_results
     from .submission import Unreadable
@@ -69,30 +53,29 @@ def grade(
     failed = False
     try:
         course = read_course(folder)
-        names = [f"ch{int(name):02d}" if name.isdecimal() else name for name in chapter or course]
-        for name in names:
-            if name not in course:
-                raise UsageError(f"--chapter {name}: handed out from {folder} were {', '.join(course) or 'none'}")
+        names = [assignment_name(name) for name in chapter or course]
+        if unknown := set(names) - set(course):
+            stop(f"--chapter {min(unknown)}: handed out from {folder} were {', '.join(course) or 'none'}", 2)
         for name in names:
             assignment, started = course[name], time.monotonic()
             if not assignment.submissions(folder):
-                _say(f"{name}: nothing in {folder / 'submitted'}/STUDENT/{name}")
+                say(f"{name}: nothing in {folder / 'submitted'}/STUDENT/{name}")
                 continue
             try:
-                parts, grades = run(assignment, folder, limits=limits, jobs=jobs, full=full, tell=_say)
+                parts, grades = run(assignment, folder, limits=limits, jobs=jobs, full=full, tell=say)
             except (ChapterFails, Unreadable) as error:
-                errors.print(f"error: {name}: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+                complain(f"error: {name}: {error}")
                 failed = True
                 continue
-            table = write_results(assignment, folder, parts, grades, tell=_say)
+            table = write_results(assignment, folder, parts, grades, tell=say)
             lost = sum(not one.readable for one in grades)
             unread = f", {lost} not readable (see the notes)" if lost else ""
-            _say(f"{name}: {len(grades)} submissions in {time.monotonic() - started:.0f} s{unread}; grades in {table}")
+            say(f"{name}: {len(grades)} submissions in {time.monotonic() - started:.0f} s{unread}; grades in {table}")
     except UsageError as error:
-        _stop(error, 2)
+        stop(error, 2)
     except OSError as error:
-        _stop(error, 1)
+        stop(error, 1)
     except KeyboardInterrupt:
-        _stop("interrupted; the same command grades again", 130)
+        stop("interrupted; the same command grades again", 130)
     if failed:
         raise typer.Exit(1)

@@ -11,6 +11,7 @@ grades/ch04.csv   by_hand/ch04.csv   feedback/STUDENT/ch04/…html
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, time
 from pathlib import Path
@@ -28,11 +29,9 @@ class Assignment:
     notebook: str  # 04_metric_based
     due: str | None = None  # with its offset, as datetime.isoformat writes it
 
-    def source(self, folder: Path) -> Path:
-        return folder / "source" / self.name / f"{self.notebook}.ipynb"
-
-    def release(self, folder: Path) -> Path:
-        return folder / "release" / self.name / f"{self.notebook}.ipynb"
+    def file(self, folder: Path, part: str) -> Path:
+        """Its notebook in a part of the folder, "source" or "release"."""
+        return folder / part / self.name / f"{self.notebook}.ipynb"
 
     def by_hand(self, folder: Path) -> Path:
         return folder / "by_hand" / f"{self.name}.csv"
@@ -67,7 +66,12 @@ def write_course(folder: Path, course: dict[str, Assignment]) -> None:
     write_text(json.dumps({"assignments": entries}, indent=1) + "\n", folder / "course.json")
 
 
-def parse_due(pairs: list[str], names: list[str]) -> dict[str, str]:
+def assignment_name(chapter: str) -> str:
+    """``ch04`` of ``4``, ``04`` and ``ch04``."""
+    return f"ch{int(chapter):02d}" if chapter.isdecimal() else chapter
+
+
+def parse_due(pairs: Sequence[str], names: Collection[str]) -> dict[str, str]:
     """``["2026-12-01"]`` for all, or ``["03=2026-11-20", "04=2026-12-01T18:00+01:00"]``, by assignment name.
 
     A day alone means its last minute, a time without an offset is UTC.
@@ -81,7 +85,7 @@ def parse_due(pairs: list[str], names: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for pair in pairs:
         chapter, equals, text = pair.rpartition("=")
-        name = f"ch{int(chapter):02d}" if chapter.isdecimal() else chapter
+        name = assignment_name(chapter)
         if equals and name not in names:
             raise UsageError(f"--due {pair}: {chapter} is not among {', '.join(names)}")
         try:

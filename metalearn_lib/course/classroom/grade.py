@@ -56,7 +56,7 @@ def grade(
         ChapterFails: a cell of the chapter itself fails here, or its own answers do not pass its checks.
         UsageError: points that a person entered cannot be read.
     """  # fmt: skip
-    source = read_cells(assignment.source(folder))
+    source = read_cells(assignment.file(folder, "source"))
     parts = graded(source)
     ByHand(assignment.by_hand(folder)).entered(parts)  # what is wrong there is said before the work, not after it
     grades, work = [], dict[str, Restored]()
@@ -74,8 +74,7 @@ def grade(
     outcomes = _outcomes(run, work, full, tell) if work else {}
     for one in grades:
         if one.student in outcomes:
-            _enter(one, parts, outcomes[one.student])
-            _by_hand(one, source, work[one.student])
+            _enter(one, source, work[one.student], outcomes[one.student])
     return parts, grades
 
 
@@ -122,13 +121,7 @@ def _missing(outcome: Outcome, restored: Restored) -> set[str]:
 
 
 def _run(
-    source: Sequence[Cell],
-    work: Mapping[str, Restored],
-    *,
-    everything: bool,
-    limits: Limits,
-    jobs: int,
-    tell: Tell,
+    source: Sequence[Cell], work: Mapping[str, Restored], *, everything: bool, limits: Limits, jobs: int, tell: Tell
 ) -> dict[str, Outcome]:
     """Run the chapter's own answers, then every submission.
 
@@ -140,8 +133,9 @@ def _run(
     plans = {student: cells_to_run(restored, everything=everything) for student, restored in work.items()}
     own_plan = cells_to_run(own, everything=everything)
     prefix = [index for index in own_plan if index < first]  # run once for all
-    with ThreadPoolExecutor(max(1, min(jobs, len(work)))) as pool, contextlib.ExitStack() as stack:
-        boxes = [stack.enter_context(Sandbox(source, prefix)) for _ in range(max(1, min(jobs, len(work))))]
+    jobs = min(jobs, len(work))
+    with ThreadPoolExecutor(jobs) as pool, contextlib.ExitStack() as stack:
+        boxes = [stack.enter_context(Sandbox(source, prefix)) for _ in range(jobs)]
         tell(f"running {len(prefix)} cells of the chapter")
         list(pool.map(Sandbox.start, boxes))
         outcome = boxes[0].grade(own, own_plan[len(prefix) :], limits)
@@ -163,29 +157,18 @@ def _run(
         return dict(zip(work, pool.map(one, work), strict=True))
 
 
-def _enter(given: Grade, parts: Sequence[Graded], outcome: Outcome) -> None:
-    for part in parts:
-        said = outcome.checks.get(part.grade_id)
-        if not part.by_hand:
-            given.points[part.grade_id] = 0.0 if said else part.points
-            if said:
-                given.said[part.grade_id] = said
+def _enter(given: Grade, source: Sequence[Cell], restored: Restored, outcome: Outcome) -> None:
+    """Points of the checks; answers in words are left to a person, except those that are not there."""
     given.notes += outcome.notes
-
-
-def _by_hand(given: Grade, source: Sequence[Cell], restored: Restored) -> None:
-    """Leave answers in words to a person, except those that are not there."""
-    parts = graded(source)
-    for part in parts:
-        if not part.by_hand:
-            continue
-        text = next(
-            str(cell["source"])
-            for cell, origin in zip(restored.cells, restored.origin, strict=True)
-            if origin == part.index
-        )
-        if text.strip() == stub_of(source[part.index]).strip() or not text.strip():
-            given.said[part.grade_id] = "not answered"
+    for part in graded(source):
+        name = part.grade_id
+        if part.by_hand:
+            text = str(restored.cells[restored.origin.index(part.index)]["source"])
+            if text.strip() in ("", stub_of(source[part.index]).strip()):
+                given.said[name] = "not answered"
+            else:
+                given.points[name], given.answers[name] = None, text
+        elif said := outcome.checks.get(name):
+            given.said[name] = said
         else:
-            given.points[part.grade_id] = None
-            given.answers[part.grade_id] = text
+            given.points[name] = part.points

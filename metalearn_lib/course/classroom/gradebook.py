@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from metalearn_lib.course.running.notebook import quick_jsonschema
+
 from .course import Assignment
 
 CONFIG = '''"""nbgrader's configuration of this course; written once by `metalearn assign`, then yours to change."""
@@ -35,6 +37,7 @@ def hand_out(notebook: Mapping[str, Any]) -> tuple[Any, Any]:
     ``notebook`` is the stored JSON with joined sources; it is not changed. The second is what
     ``nbgrader generate_assignment`` makes of the same file.
     """
+    quick_jsonschema()
     with warnings.catch_warnings(action="ignore"):  # of nbgrader's dependencies
         import nbformat
         from nbgrader import preprocessors  # type: ignore[import-untyped, unused-ignore]

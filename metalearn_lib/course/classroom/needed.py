@@ -13,12 +13,13 @@ import symtable
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from metalearn_lib.course.running.notebook import NOT_RUN
+
 from ..exercises.cells import is_answer, is_check
 from .release import Cell
 from .submission import Restored
 
 TAG = "needed-to-grade"
-_SKIPPED = {"nbval-skip", "skip-execution"}
 _SHOWS = {"check", "claim", "display", "plots", "plt", "print"}  # a call that shows something changes nothing
 
 
@@ -34,7 +35,7 @@ class Names(NamedTuple):
 def runs(cell: Cell) -> bool:
     """Whether a cell is executed at all when nobody watches."""
     tags = set(cell["metadata"].get("tags", []))
-    return cell["cell_type"] == "code" and bool(cell["source"].strip()) and not tags & _SKIPPED
+    return cell["cell_type"] == "code" and bool(cell["source"].strip()) and not tags & NOT_RUN
 
 
 def cells_to_run(restored: Restored, *, everything: bool = False) -> list[int]:

@@ -72,15 +72,7 @@ def _table(parts: Sequence[Graded], grades: Sequence[Grade]) -> str:
         of = sum(part.points for part in parts)
         cells = [_given(one.points[part.grade_id], "to be graded by hand") for part in parts]
         notes = one.notes if one.readable else ["NOT GRADED", *one.notes]
-        row = [
-            plain(one.student),
-            f"{total:g}",
-            f"{of:g}",
-            f"{sum(waiting):g}",
-            late,
-            *cells,
-            plain("; ".join(notes)),
-        ]
+        row = [plain(one.student), f"{total:g}", f"{of:g}", f"{sum(waiting):g}", late, *cells, plain("; ".join(notes))]
         rows.append(row)
     return csv_text(rows)
 

@@ -18,7 +18,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -37,11 +37,9 @@ def main() -> None:
     order = json.loads(_line() or "{}")
     shell = _shell()
     for cell in order["prefix"]:
-        started = time.monotonic()
         if error := _run(shell, cell["source"]):
             say(failed=cell["index"], error=error)
             return
-        say(prefix=cell["index"], seconds=time.monotonic() - started)
     say(ready=True)
     while line := _line():
         _submission(shell, json.loads(line), say)
@@ -135,39 +133,34 @@ def _child(shell: Any, job: dict[str, Any], folder: str, say: Say, heard: int) -
     with contextlib.suppress(OSError, AttributeError):  # Linux: end with the process that watches
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     _limit(job)
-    guarded = [(name, *_look(shell, *name)) for name in map(tuple, job["guarded"])]
+    guarded = {name: _look(shell, name) for name in job["guarded"]}
     for cell in job["cells"]:
         say(start=cell["index"], seconds=cell["seconds"])
         os.read(heard, 1)  # it is known where we are, whatever the cell does to the process that watches
         replaced = _put_back(shell, guarded) if cell["check"] else []
-        error = None
-        with _time_limit(cell["seconds"]) as limit:
-            error = _run(shell, cell["source"])
-        if limit["passed"]:
-            error = {"kind": "CellTimeout", "text": f"ran longer than {cell['seconds']:g} s and was stopped"}
-        say(end=cell["index"], error=error, replaced=replaced)
+        say(end=cell["index"], error=_run_within(shell, cell["source"], cell["seconds"]), replaced=replaced)
     say(done=True)
     os._exit(0)  # no exit handlers: a submission may have left some
 
 
-def _look(shell: Any, name: str, attribute: str = "") -> tuple[bool, Any]:
-    """Whether ``name`` or ``name.attribute`` is there, and what it is."""
-    it = shell.user_ns.get(name)
-    if attribute:
-        return hasattr(it, attribute), getattr(it, attribute, None)
-    return name in shell.user_ns, it
+def _look(shell: Any, name: str) -> Any:
+    """What ``check`` or ``check.prototypes`` is; None where it is not there."""
+    module, _, attribute = name.partition(".")
+    it = shell.user_ns.get(module)
+    return getattr(it, attribute, None) if attribute else it
 
 
-def _put_back(shell: Any, guarded: list[tuple[Any, ...]]) -> list[str]:
-    """Give what a check uses (``check``, ``check.prototypes``) its own meaning again; what had another."""
+def _put_back(shell: Any, guarded: dict[str, Any]) -> list[str]:
+    """Give what a check uses its own meaning again; the names that had another."""
     replaced = []
-    for name, there, it in guarded:
-        if there and _look(shell, *name)[1] is not it:
-            replaced.append(".".join(name))
-            if len(name) == 1:
-                shell.user_ns[name[0]] = it
+    for name, it in guarded.items():  # in order: a module before its functions
+        if it is not None and _look(shell, name) is not it:
+            replaced.append(name)
+            module, _, attribute = name.partition(".")
+            if attribute:
+                setattr(shell.user_ns[module], attribute, it)
             else:
-                setattr(shell.user_ns[name[0]], name[1], it)
+                shell.user_ns[name] = it
     return replaced
 
 
@@ -181,22 +174,24 @@ def _limit(job: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (space, space))
 
 
-@contextlib.contextmanager
-def _time_limit(seconds: float) -> Iterator[dict[str, bool]]:
-    state = {"passed": False}
+def _run_within(shell: Any, source: str, seconds: float) -> dict[str, str] | None:
+    """Execute a cell as `_run` does, and stop it in time."""
+    late, error = False, None
 
     def stop(number: int, frame: FrameType | None) -> None:
-        state["passed"] = True
+        nonlocal late
+        late = True
         raise CellTimeout
 
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)  # again each second, where the first was caught
     try:
-        yield state
-    except CellTimeout:
+        error = _run(shell, source)
+    except CellTimeout:  # just before or after the cell
         pass
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+    return {"kind": "CellTimeout", "text": f"ran longer than {seconds:g} s and was stopped"} if late else error
 
 
 def _shell() -> Any:

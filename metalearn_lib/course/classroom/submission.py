@@ -7,12 +7,13 @@ clear word, and the rest is graded.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..exercises.cells import grading, is_answer, is_locked
+from ..exercises.cells import grading, is_answer, is_check
 from .release import Cell, stub_of
 
 MAX_BYTES = 20_000_000
@@ -24,15 +25,22 @@ class Unreadable(ValueError):
 
 @dataclass
 class Restored:
-    """The cells to grade, which of them the student wrote, and what there is to say about them.
+    """The cells to grade, and what there is to say about them.
 
     ``origin`` has, for each cell, its index in the source, or None for a cell that the student added.
     """
 
     cells: list[Cell]
     origin: list[int | None]
-    by_student: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+
+    def by_student(self, index: int) -> bool:
+        """Whether the student wrote this cell."""
+        return self.origin[index] is None or is_answer(self.cells[index])
+
+    def name(self, index: int) -> str:
+        """What to call a cell in a note."""
+        return str(grading(self.cells[index]).get("grade_id") or "a cell of your own")
 
 
 def find_file(folder: Path, name: str) -> tuple[Path, list[str]]:
@@ -92,35 +100,21 @@ def restore(source: Sequence[Cell], handed_in: Sequence[Cell]) -> Restored:
     Raises:
         Unreadable: nothing in it belongs to this chapter.
     """
-    ids = {grading(cell)["grade_id"]: cell for cell in source if grading(cell)}
-    theirs = {str(grading(cell).get("grade_id")): cell for cell in handed_in if grading(cell).get("grade_id")}
-    own = {cell["id"] for cell in source if cell.get("id")}
-    if not set(theirs) & set(ids) and not any(cell["id"] in own for cell in handed_in):
+    known, theirs = _grade_ids(source), _grade_ids(handed_in)
+    places = _places(source, handed_in)
+    if not any(places):
         hint = f"; its exercises are {', '.join(sorted(theirs)[:3])}" if theirs else ""
         raise Unreadable(f"this is not the notebook of this chapter{hint}")
-    places = _places(source, handed_in)
-    restored = Restored([], [])
     added = _added(source, handed_in, places)
-    restored.notes += [
-        f"a cell with the unknown grade_id {name!r} was not graded" for name in theirs if name not in ids
-    ]
-    _take(restored, added.get(-1, []), None)
+    notes = [f"a cell with the unknown grade_id {name!r} was not graded" for name in theirs if name not in known]
+    laid: list[tuple[Cell, int | None]] = [(own, None) for own in added[-1]]
     for index, cell in enumerate(source):
-        if is_answer(cell):
-            _take(restored, [_answer(cell, [handed_in[at] for at in places.get(index, [])], restored.notes)], index)
-        else:
-            if is_locked(cell):
-                _compare(cell, [handed_in[at] for at in places.get(index, [])], restored.notes)
-            restored.cells.append(cell)
-            restored.origin.append(index)
-        _take(restored, added.get(index, []), None)
-    return restored
-
-
-def _take(restored: Restored, cells: Sequence[Cell], origin: int | None) -> None:
-    restored.by_student |= set(range(len(restored.cells), len(restored.cells) + len(cells)))
-    restored.cells += cells
-    restored.origin += [origin] * len(cells)
+        found = [handed_in[at] for at in places[index]]
+        if is_check(cell):
+            _compare(cell, found, notes)
+        laid.append((_answer(cell, found, notes) if is_answer(cell) else cell, index))
+        laid += [(own, None) for own in added[index]]
+    return Restored([cell for cell, _ in laid], [origin for _, origin in laid], notes)
 
 
 def unchanged(source: Sequence[Cell]) -> Restored:
@@ -128,37 +122,34 @@ def unchanged(source: Sequence[Cell]) -> Restored:
     return Restored(list(source), list(range(len(source))))
 
 
-def _places(source: Sequence[Cell], handed_in: Sequence[Cell]) -> dict[int, list[int]]:
+def _grade_ids(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(grading(cell)["grade_id"] for cell in cells if grading(cell)))
+
+
+def _places(source: Sequence[Cell], handed_in: Sequence[Cell]) -> list[list[int]]:
     """For each cell of the source, where it stands in the submission: by grade_id, else by id."""
-    found: dict[int, list[int]] = {}
-    by_name: dict[str, list[int]] = {}
-    by_id: dict[str, list[int]] = {}
-    known = {grading(cell)["grade_id"] for cell in source if grading(cell)}
+    known = set(_grade_ids(source))
+    by_name, by_id = defaultdict[str, list[int]](list), defaultdict[str, list[int]](list)
     for at, cell in enumerate(handed_in):
         name = grading(cell).get("grade_id")
         if name in known:
-            by_name.setdefault(str(name), []).append(at)
+            by_name[str(name)].append(at)
         elif cell["id"]:
-            by_id.setdefault(cell["id"], []).append(at)
-    for index, cell in enumerate(source):
-        name = grading(cell).get("grade_id")
-        where = by_name.get(str(name)) if name else None
-        if where := where or by_id.get(str(cell.get("id") or "none")):
-            found[index] = where
-    return found
+            by_id[cell["id"]].append(at)
+    return [by_name[str(grading(cell).get("grade_id"))] or by_id[cell["id"]] for cell in source]
 
 
-def _added(source: Sequence[Cell], handed_in: Sequence[Cell], places: dict[int, list[int]]) -> dict[int, list[Cell]]:
+def _added(source: Sequence[Cell], handed_in: Sequence[Cell], places: list[list[int]]) -> defaultdict[int, list[Cell]]:
     """The student's own code cells, by the cell of the source that they follow (-1: none)."""
-    owner = {at: index for index, where in places.items() for at in where}
+    owner = {at: index for index, where in enumerate(places) for at in where}
     texts = {cell["source"].strip() for cell in source}
-    added: dict[int, list[Cell]] = {}
+    added = defaultdict[int, list[Cell]](list)
     after = -1
     for at, cell in enumerate(handed_in):
         if at in owner:
             after = owner[at]
         elif cell["cell_type"] == "code" and cell["source"].strip() not in texts and not grading(cell):
-            added.setdefault(after, []).append(cell)
+            added[after].append(cell)
     return added
 
 
@@ -181,8 +172,6 @@ def _answer(cell: Cell, found: Sequence[Cell], notes: list[str]) -> Cell:
 
 
 def _compare(cell: Cell, found: Sequence[Cell], notes: list[str]) -> None:
-    if not grading(cell).get("grade"):
-        return  # the text of an exercise: whatever was done to it, nothing depends on it
     name = grading(cell)["grade_id"]
     if not found:
         notes.append(f"the check {name} was missing; it was put back")

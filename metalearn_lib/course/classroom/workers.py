@@ -17,7 +17,7 @@ from typing import Any
 from metalearn_lib.course.running.worker import KERNEL_ENVIRONMENT
 from metalearn_lib.files import root
 
-from ..exercises.cells import grading, is_answer, is_check
+from ..exercises.cells import is_answer, is_check
 from .needed import names_of
 from .release import Cell
 from .submission import Restored
@@ -56,7 +56,7 @@ class Sandbox:
         self.prefix = [{"index": index, "source": cells[index]["source"]} for index in prefix]
         self.answered = set[str]().union(*(names_of(cell["source"]).makes for cell in cells if is_answer(cell)))
         self.process: subprocess.Popen[bytes] | None = None
-        self.errors: Any = None
+        self.open = contextlib.ExitStack()
         self.closed = False
 
     def __enter__(self) -> Sandbox:
@@ -76,15 +76,18 @@ class Sandbox:
             raise ChapterFails("interrupted")
         environment = {key: value for key, value in os.environ.items() if key in _PASSED_ON or key[:9] == "METALEARN"}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(root()), environment.get("PYTHONPATH")]))
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
-        self.folder = tempfile.TemporaryDirectory(prefix="metalearn-grade-", ignore_cleanup_errors=True)
-        places = ("TMPDIR", "IPYTHONDIR")  # whatever is left behind goes with the folder
-        self.process = subprocess.Popen(
+        self.open.enter_context(contextlib.suppress(OSError))  # of closing, where not all had been sent
+        errors = self.open.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        folder = tempfile.TemporaryDirectory(prefix="metalearn-grade-", ignore_cleanup_errors=True)
+        place = self.open.enter_context(folder)  # whatever is left behind goes with it
+        environment |= KERNEL_ENVIRONMENT | {"MPLBACKEND": "Agg", "TMPDIR": place, "IPYTHONDIR": place}
+        process = subprocess.Popen(
             [sys.executable, "-m", "metalearn_lib.course.classroom.sandbox"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, cwd=self.folder.name,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, cwd=place, env=environment,
             start_new_session=True,
-            env=environment | KERNEL_ENVIRONMENT | {"MPLBACKEND": "Agg"} | dict.fromkeys(places, self.folder.name),
         )  # fmt: skip
+        self.process = self.open.enter_context(process)
+        self.open.callback(process.kill)
         self.send(prefix=self.prefix)
         while (message := self.receive()) is not None:
             if "ready" in message:
@@ -96,8 +99,8 @@ class Sandbox:
                     f"cell {message['failed'] + 1} of the chapter itself fails: {error['kind']}: {error['text']}; "
                     "metalearn doctor says what is missing here"
                 )
-        self.errors.seek(0)
-        said = self.errors.read().decode(errors="replace").strip()[-500:]
+        errors.seek(0)
+        said = errors.read().decode(errors="replace").strip()[-500:]
         self.stop()
         raise ChapterFails(f"the process that runs the chapter's own cells ended; {said or 'it said nothing'}")
 
@@ -113,26 +116,16 @@ class Sandbox:
         return json.loads(line) if line.endswith(b"\n") else None
 
     def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            for pipe in (self.process.stdin, self.process.stdout):
-                with contextlib.suppress(OSError):  # what was not sent
-                    pipe and pipe.close()
-            self.process.wait()
-            self.process = None
-        if self.errors is not None:
-            self.errors.close()
-            self.folder.cleanup()
-            self.errors = None
+        self.process = None
+        self.open.close()
 
     def grade(self, restored: Restored, plan: Sequence[int], limits: Limits) -> Outcome:
         """Run the planned cells of one submission that this process has not run; never raises for its sake.
 
         Where a cell ends its process, the others run again without it, in a new copy, within the same time.
         """
-        cells, outcome, skipped = restored.cells, Outcome(), dict[int, str]()
-        names = {index: grading(cells[index])["grade_id"] for index in plan if is_check(cells[index])}
-        outcome.checks = dict.fromkeys(names.values(), "not reached")
+        todo, checks = list(plan), [index for index in plan if is_check(restored.cells[index])]
+        outcome = Outcome({restored.name(index): _NOT_REACHED for index in checks})
         ends = time.monotonic() + limits.seconds
         while True:
             if self.process is None:
@@ -140,41 +133,32 @@ class Sandbox:
                 self.start()
                 ends += time.monotonic() - before  # the chapter's own time is not the student's
             left = ends - time.monotonic()
-            todo = [index for index in plan if index not in skipped]
-            how, at = self._attempt(restored, todo, limits, left, outcome, names) if left > 1 else ("overtime", None)
+            how, at = self._attempt(restored, todo, limits, left, outcome) if left > 1 else ("overtime", None)
             if how == "done":
-                break
+                return outcome
+            why = _ENDED[how].format(limits=limits)
             if how == "overtime" or at is None:
-                late = f"not reached: the submission ran longer than {limits.seconds:g} s"
-                said = late if how == "overtime" else f"not reached: {_ENDED[how].format(limits=limits)}"
-                outcome.checks |= {name: said for name, it in outcome.checks.items() if it == "not reached"}
-                break
-            skipped[at] = _ENDED[how].format(limits=limits)
-            where = names.get(at) or grading(cells[at]).get("grade_id") or "a cell of your own"
-            outcome.notes.append(f"{where}: {skipped[at]}; the rest was graded without it")
-            if at in names:
-                outcome.checks[names[at]] = skipped[at]
-        return outcome
+                late = {name: f"{_NOT_REACHED}: {why}" for name, it in outcome.checks.items() if it == _NOT_REACHED}
+                outcome.checks |= late
+                return outcome
+            todo.remove(at)
+            outcome.notes.append(f"{restored.name(at)}: {why}; the rest was graded without it")
+            if at in checks:
+                outcome.checks[restored.name(at)] = why
 
     def _attempt(
-        self,
-        restored: Restored,
-        todo: Sequence[int],
-        limits: Limits,
-        left: float,
-        outcome: Outcome,
-        names: dict[int, str],
+        self, restored: Restored, todo: Sequence[int], limits: Limits, left: float, outcome: Outcome
     ) -> tuple[str, int | None]:
-        """Run cells once, write the results into ``outcome``; how it ended and in which cell."""
+        """Run cells once, write the results into ``outcome``; how it ended ("done", or see _ENDED) and in which."""
         at: int | None = None
         try:
             self.send(**self._job(restored, todo, limits, left))
             while (message := self.receive()) is not None:
-                if "start" in message:
+                if message.get("start") in todo:
                     at = message["start"]
                 elif "end" in message:
-                    self._note(restored, message, outcome, names)
-                elif "ended" in message:
+                    _note(restored, message, outcome)
+                elif message["ended"] == "done" or message["ended"] in _ENDED:
                     return message["ended"], at
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
             pass  # it ended, or something in it spoke in its name
@@ -182,39 +166,39 @@ class Sandbox:
         return "crashed", at
 
     def _job(self, restored: Restored, todo: Sequence[int], limits: Limits, left: float) -> dict[str, Any]:
-        cells = [
-            {
-                "index": index,
-                "source": restored.cells[index]["source"],
-                "check": is_check(restored.cells[index]),
-                "seconds": _seconds(restored, index, limits, left),
-            }
-            for index in todo
-        ]
-        checks = [restored.cells[index]["source"] for index in todo if is_check(restored.cells[index])]
-        guarded = [name for name in _called(checks) if name[0] not in self.answered]
+        cells = []
+        for index in todo:
+            check = is_check(restored.cells[index])
+            seconds = min(limits.cell_seconds, left) if check or restored.by_student(index) else left
+            cell = {"index": index, "source": restored.cells[index]["source"], "check": check, "seconds": seconds}
+            cells.append(cell)
+        guarded = [name for name in _called(cells) if name.partition(".")[0] not in self.answered]
         return {"cells": cells, "guarded": guarded, "seconds": left, "memory_mb": limits.memory_mb}
 
-    def _note(self, restored: Restored, message: dict[str, Any], outcome: Outcome, names: dict[int, str]) -> None:
-        index, error = message["end"], message["error"]
-        said = _said(error) if error else None
-        if index in names:
-            outcome.checks[names[index]] = said
-            for name in message["replaced"]:
-                _once(outcome.notes, f"{name}, which the checks use, had been replaced; its original was put back")
-        elif said and index in restored.by_student:
-            name = grading(restored.cells[index]).get("grade_id") or "a cell of your own"
-            _once(outcome.notes, f"{name}: {said}")
 
-
+_NOT_REACHED = "not reached"
 _ENDED = {
     "endless": "it ran longer than {limits.cell_seconds:g} s and could only be ended from outside",
     "memory": "it needed more than {limits.memory_mb} MB of memory",
     "crashed": "it ended its process (os._exit, or a crash of compiled code)",
+    "overtime": "the submission ran longer than {limits.seconds:g} s",
 }
 
 
-def _said(error: dict[str, str]) -> str:
+def _note(restored: Restored, message: dict[str, Any], outcome: Outcome) -> None:
+    """What came of a cell."""
+    index, said = message["end"], _said(message["error"])
+    if is_check(restored.cells[index]):
+        outcome.checks[restored.name(index)] = said
+        for name in message["replaced"]:
+            _once(outcome.notes, f"{name}, which the checks use, had been replaced; its original was put back")
+    elif said and restored.by_student(index):
+        _once(outcome.notes, f"{restored.name(index)}: {said}")
+
+
+def _said(error: dict[str, str] | None) -> str | None:
+    if error is None:
+        return None
     if error["kind"] == "NotImplementedError" and not error["text"]:
         return "not answered yet"
     if error["kind"] in ("CheckFailed", "CellTimeout"):
@@ -227,19 +211,14 @@ def _once(notes: list[str], note: str) -> None:
         notes.append(note)
 
 
-def _seconds(restored: Restored, index: int, limits: Limits, left: float) -> float:
-    theirs = index in restored.by_student or is_check(restored.cells[index]) or is_answer(restored.cells[index])
-    return min(limits.cell_seconds, left) if theirs else left
-
-
-def _called(checks: Sequence[str]) -> list[list[str]]:
-    """The functions that check cells call: ``["check"]`` and ``["check", "prototypes"]``."""
-    found: set[tuple[str, ...]] = set()
-    for source in checks:
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if isinstance(node.func.value, ast.Name):
-                    found |= {(node.func.value.id,), (node.func.value.id, node.func.attr)}
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                found.add((node.func.id,))
-    return [list(name) for name in sorted(found)]
+def _called(cells: Sequence[dict[str, Any]]) -> list[str]:
+    """The functions that check cells call, and the modules that these are of: ``check``, ``check.prototypes``."""
+    found: set[str] = set()
+    for cell in cells:
+        for node in ast.walk(ast.parse(cell["source"])) if cell["check"] else ():
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=attribute)):
+                    found |= {name, f"{name}.{attribute}"}
+                case ast.Call(func=ast.Name(id=name)):
+                    found.add(name)
+    return sorted(found)

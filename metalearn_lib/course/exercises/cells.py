@@ -18,7 +18,7 @@ GRADE_ID = re.compile(r"[A-Za-z0-9_-]+")  # what nbgrader takes
 _HEADING = re.compile(
     r"### Exercise (?P<number>\d+\.\d+) · (?P<title>[^·]+) · (?P<difficulty>●{1,3}○{0,2}) difficulty · "
     r"(?P<importance>●{1,3}○{0,2}) importance · (?P<minutes>\d+) min · (?P<points>\d+) points?"
-    r"(?P<skip> · you may skip this)?"
+    r"( · you may skip this)?"
 )
 _HINT = re.compile(r"<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
 _CALL = re.compile(r"^check\.(\w+)\((\w+)(, cases=\"hidden\")?\)$", re.MULTILINE)
@@ -50,13 +50,8 @@ class Exercise:
 
     number: str
     title: str
-    difficulty: int
-    importance: int
     minutes: int
-    points: int
-    skippable: bool
     hints: tuple[str, ...]
-    grade_ids: tuple[str, ...]
     checks: tuple[str, ...]
     solution: str
 
@@ -74,13 +69,8 @@ def exercises(cells: Sequence[Cell]) -> list[Exercise]:
             Exercise(
                 number=about["number"],
                 title=about["title"],
-                difficulty=about["difficulty"].count("●"),
-                importance=about["importance"].count("●"),
                 minutes=int(about["minutes"]),
-                points=int(about["points"]),
-                skippable=bool(about["skip"]),
                 hints=tuple(summary.strip() for summary, _ in hints(group[0])),
-                grade_ids=tuple(str(grading(cell)["grade_id"]) for cell in group if "grade_id" in grading(cell)),
                 checks=tuple(dict.fromkeys(name for cell in group if is_check(cell) for name, _, _ in calls(cell))),
                 solution=_solution(solved) if solved else "",
             )
@@ -129,12 +119,6 @@ def is_answer(cell: Cell) -> bool:
 def is_check(cell: Cell) -> bool:
     """Whether this cell is executed for points."""
     return bool(grading(cell).get("grade")) and not is_answer(cell) and cell["cell_type"] == "code"
-
-
-def is_locked(cell: Cell) -> bool:
-    """Whether nbgrader restores this cell from the source."""
-    about = grading(cell)
-    return not is_answer(cell) and bool(about.get("grade") or about.get("locked"))
 
 
 def heading(cell: Cell) -> dict[str, str] | None:

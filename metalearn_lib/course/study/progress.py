@@ -9,7 +9,6 @@ from pathlib import Path
 from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.records import default_workspace, find_workspace, passed, records
 from metalearn_lib.course.running.chapters import chapters
-from metalearn_lib.files import notebooks_folder
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,14 @@ def rows(folder: Path | None = None) -> list[Row]:
     checks, quizzes = found.get("exercise", {}), found.get("quiz", {})
     made: list[Row] = []
     for chapter in chapters():
-        number = re.match(r"\d+", chapter.name)
-        if number is None:
+        if not chapter.number:
             continue
         known = [exercise.number for exercise in exercises(chapter.cells) if exercise.checks]
-        mine = [key for key in checks if key.partition(".")[0] == str(int(number[0]))]
+        mine = [key for key in checks if key.partition(".")[0] == str(int(chapter.number))]
         state = {key: passed(checks.get(key)) for key in sorted({*known, *mine}, key=_natural)}
-        has_quiz = (notebooks_folder() / "quizzes" / f"{number[0]}.json").is_file() or number[0] in quizzes
+        has_quiz = chapter.quiz.is_file() or chapter.number in quizzes
         if state or has_quiz:
-            made.append(Row(chapter.name, state, passed(quizzes.get(number[0])), has_quiz))
+            made.append(Row(chapter.name, state, passed(quizzes.get(chapter.number)), has_quiz))
     return made
 
 

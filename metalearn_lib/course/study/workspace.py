@@ -7,8 +7,9 @@ copy (the file's bytes) and whether a chapter has changed since (its cells; refr
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-import re
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from metalearn_lib.course.records import MARKER, default_workspace
 from metalearn_lib.course.running.chapters import Chapter, UsageError, chapters
-from metalearn_lib.files import notebooks_folder, write_text
+from metalearn_lib.files import notebooks_folder
 
 from ..exercises.copies import StudentError, student_copy
 
@@ -73,7 +74,6 @@ def _deliver(folder: Path) -> list[str]:
     delivered = _read_marker(folder / MARKER, said)
     fresh: list[str] = []
     for name, content in _files():
-        _clean_up(folder / name)
         wanted, before = Delivered(_edition(name, content), _hash(content)), delivered.get(name)
         if before and before.edition == wanted.edition and (folder / name).exists():
             continue
@@ -84,9 +84,9 @@ def _deliver(folder: Path) -> list[str]:
             said.append(sentence)
         delivered[name] = wanted
     noted = {name: asdict(one) for name, one in delivered.items()}
-    marker = json.dumps({"version": 1, "delivered": noted}, indent=1, sort_keys=True) + "\n"
-    if not (folder / MARKER).exists() or (folder / MARKER).read_text(encoding="utf-8") != marker:
-        write_text(marker, folder / MARKER)
+    marker = json.dumps({"version": 1, "delivered": noted}, indent=1, sort_keys=True).encode() + b"\n"
+    if not (folder / MARKER).exists() or (folder / MARKER).read_bytes() != marker:
+        _write(folder / MARKER, marker)
     new_chapters = [name for name in fresh if name.endswith(".ipynb")]
     if first and new_chapters:
         said.insert(0, f"your own copies of {len(new_chapters)} notebooks are in {folder}; what you write there stays")
@@ -117,12 +117,10 @@ def _deliver_one(folder: Path, name: str, content: bytes, before: Delivered | No
 
 def _beside(target: Path, wanted: str) -> Path:
     """`NAME (new edition DATE).ipynb`, numbered where somebody has written into one of that name."""
-    for number in range(1, 1000):
-        again = f" {number}" if number > 1 else ""
-        path = target.with_name(f"{target.stem} (new edition {date.today().isoformat()}{again}){target.suffix}")
-        if not path.exists() or _hash(path.read_bytes()) == wanted:
-            return path
-    raise WorkspaceError(f"there are too many new editions beside {target}; delete some")
+    edition = f"{target.stem} (new edition {date.today()}"
+    names = (f"{edition}{f' {number}' if number > 1 else ''}){target.suffix}" for number in itertools.count(1))
+    paths = map(target.with_name, names)
+    return next(path for path in paths if not path.exists() or _hash(path.read_bytes()) == wanted)
 
 
 def _files() -> Iterator[tuple[str, bytes]]:
@@ -165,23 +163,14 @@ def _read_marker(path: Path, said: list[str]) -> dict[str, Delivered]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A file as a whole or not at all."""
+    """A file as a whole or not at all; what a killed call left half-written is replaced by the next."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        write_text(content.decode("utf-8"), path)
-    except UnicodeDecodeError:
-        temporary = path.with_name(f".{path.name}.partial")
-        temporary.write_bytes(content)
-        temporary.replace(path)
-
-
-def _clean_up(target: Path) -> None:
-    """Remove what a killed call has left half-written; nobody else writes such names."""
-    name = re.compile(rf"\.{re.escape(target.stem)}( \(.*\))?{re.escape(target.suffix)}\.([a-z0-9_]{{8}}|partial)")
-    if target.parent.is_dir():
-        for left in target.parent.iterdir():
-            if name.fullmatch(left.name):
-                left.unlink()
+    temporary = path.with_name(f"{MARKER}.partial")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
 
 
 def _hash(content: bytes) -> str:

@@ -16,6 +16,7 @@ from metalearn_lib.course.book import build as book
 from metalearn_lib.course.book import site as book_site
 from metalearn_lib.course.running.chapters import Chapter, UsageError
 from metalearn_lib.files import root
+from tests.course.cells import code, notebook, said, text
 
 ANSWER = 'def double(x):\n    """x → 2x"""\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION'
 CHECK = "check.double(double)\n### BEGIN HIDDEN TESTS\ncheck.double(double, cases='hidden')\n### END HIDDEN TESTS"
@@ -27,31 +28,7 @@ built = pytest.mark.skipif(
 )
 
 
-GIVEN = [
-    {"repository": None, "binder": "https://x.org"}, {"repository": "git@github.com:a/b"},
-    {"repository": "https://example.org/a/b"}, {"repository": "https://github.com/a"},
-]  # fmt: skip
-
-
-def text(source: str, **metadata: Any) -> dict[str, Any]:
-    return {"cell_type": "markdown", "id": f"m{abs(hash(source)):x}"[:8], "metadata": metadata, "source": source}
-
-
-def code(source: str, *outputs: dict[str, Any], count: int | None = 1, **metadata: Any) -> dict[str, Any]:
-    shared = {"id": f"c{abs(hash(source)):x}"[:8], "metadata": metadata, "source": source, "outputs": list(outputs)}
-    return {"cell_type": "code", "execution_count": count, **shared}
-
-
-def said(words: str) -> dict[str, Any]:
-    return {"output_type": "stream", "name": "stdout", "text": words}
-
-
 FAILED = {"output_type": "error", "ename": "ValueError", "evalue": "no such way", "traceback": []}
-
-
-def notebook(*cells: dict[str, Any]) -> dict[str, Any]:
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    return {"cells": list(cells), "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def write(folder: Path, name: str, *cells: dict[str, Any]) -> Path:
@@ -155,7 +132,10 @@ def test_links_to_a_repository_are_the_builders_choice(course: Path, tmp_path: P
         assert words in written
 
 
-@pytest.mark.parametrize("given", GIVEN)
+@pytest.mark.parametrize("given", [
+    {"repository": None, "binder": "https://x.org"}, {"repository": "git@github.com:a/b"},
+    {"repository": "https://example.org/a/b"}, {"repository": "https://github.com/a"},
+])  # fmt: skip
 def test_links_that_cannot_work(given: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="--repository"):
         book.launch_settings(**given)

@@ -17,43 +17,28 @@ from metalearn_lib.course.classroom.grade import grade
 from metalearn_lib.course.classroom.needed import TAG
 from metalearn_lib.course.classroom.workers import Limits
 from metalearn_lib.course.running.chapters import Chapter
+from tests.course.cells import Cell, code, marks, notebook, text
 
-Cell = dict[str, Any]
 RIGHT = {"mean": "return sum(x) / len(x)", "double": "return 2 * x", "total": "return scores[x]"}
 FAST = Limits(cell_seconds=2, seconds=20, memory_mb=400)
-
-
-def text(source: str, **metadata: Any) -> Cell:
-    return {"cell_type": "markdown", "source": source, "metadata": metadata}
-
-
-def code(source: str, **metadata: Any) -> Cell:
-    return {"cell_type": "code", "source": source, "metadata": metadata, "outputs": [], "execution_count": None}
-
-
-def marked(grade_id: str, *, grade: bool = False, solution: bool = False, points: float | None = None) -> Cell:
-    found = {"grade_id": grade_id, "grade": grade, "solution": solution, "task": False, "schema_version": 3}
-    found["locked"] = not solution
-    return found | ({} if points is None else {"points": points})
 
 
 def exercise(number: str, name: str, body: str, shown: str, hidden: str, points: float) -> list[Cell]:
     answer = f"def {name}(x):\n    ### BEGIN SOLUTION\n    {body}\n    ### END SOLUTION"
     check = f"{shown}\n### BEGIN HIDDEN TESTS\n{hidden}\n### END HIDDEN TESTS"
-    task = text(f"### Exercise {number} · {name} · ●○○ difficulty · 5 min · {points} points\n\nWrite it.")
+    task = f"### Exercise {number} · {name} · ●○○ difficulty · 5 min · {points} points\n\nWrite it."
     start = f"ex-{number.replace('.', '-')}"
-    task["metadata"] = {"nbgrader": marked(start)}
     return [
-        task,
-        code(answer, nbgrader=marked(f"{start}-answer", solution=True)),
-        code(check, nbgrader=marked(f"{start}-check", grade=True, points=points)),
+        text(task, nbgrader=marks(start)),
+        code(answer, nbgrader=marks(f"{start}-answer", solution=True)),
+        code(check, nbgrader=marks(f"{start}-check", grade=True, points=points)),
     ]
 
 
 def tiny_chapter() -> dict[str, Any]:
     """Data, an experiment that no exercise needs, three exercises (3, 5 and 2 points) and a question (4 points)."""
     question = "Why?\n\n### BEGIN SOLUTION\nBecause of the mean.\n### END SOLUTION"
-    cells = [
+    return notebook(
         text("# 04 · Tiny"),
         code("import math\n\nseed = 0", tags=["parameters", TAG]),
         code("numbers = [1.0, 2.0, 6.0]\nscores = {}", tags=[TAG]),
@@ -65,13 +50,9 @@ def tiny_chapter() -> dict[str, Any]:
         *exercise("4.2", "double", "return 2 * x", "assert double(half) == 3", "assert double(-1) == -2", 5),
         *exercise("4.3", "total", "return scores[x]", "assert total('a') == 9", "assert total('b') == 9", 2),
         text("### Exercise 4.4 · The mean · ●●● difficulty · 5 min · 4 points\n\nThink."),
-        text(question, nbgrader=marked("ex-4-4", grade=True, solution=True, points=4)),
+        text(question, nbgrader=marks("ex-4-4", grade=True, solution=True, points=4)),
         code("print('the end')"),
-    ]
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number}"
-    spec = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-    return {"cells": cells, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
+    )
 
 
 def find(notebook: dict[str, Any], grade_id: str) -> Cell:
@@ -115,9 +96,8 @@ def hand_in(course: Path, released: dict[str, Any]) -> HandIn:
         student: str, mean: str = "", double: str = "", total: str = "", words: str = "", change: Any = None
     ) -> Path:
         notebook = copy.deepcopy(released)
-        bodies = (("ex-4-1-answer", mean), ("ex-4-2-answer", double), ("ex-4-3-answer", total))
-        for name, body in bodies:
-            cell = find(notebook, name)
+        for number, body in enumerate((mean, double, total), 1):
+            cell = find(notebook, f"ex-4-{number}-answer")
             if body:
                 cell["source"] = cell["source"].replace("# YOUR CODE HERE\n    raise NotImplementedError()", body)
         if words:
@@ -129,6 +109,16 @@ def hand_in(course: Path, released: dict[str, Any]) -> HandIn:
         return path
 
     return write
+
+
+def change_file(course: Path, *pairs: tuple[str, str], part: str = "source") -> None:
+    """Replace texts in the chapter as the class's folder holds it."""
+    path = course / part / "ch04" / "04_tiny.ipynb"
+    content = path.read_text(encoding="utf-8")
+    for old, new in pairs:
+        assert json.dumps(old)[1:-1] in content
+        content = content.replace(json.dumps(old)[1:-1], json.dumps(new)[1:-1])
+    path.write_text(content, encoding="utf-8")
 
 
 def grades_of(course: Path, **options: Any) -> dict[str, Any]:

@@ -15,12 +15,12 @@ import pytest
 from typer.testing import CliRunner
 
 from metalearn_lib.course.classroom.assign import assign
-from metalearn_lib.course.classroom.commands import app
 from metalearn_lib.course.classroom.course import Assignment, hours_late, parse_due, read_course
+from metalearn_lib.course.cli import app
 from metalearn_lib.course.running.chapters import Chapter, UsageError
-from metalearn_lib.files import root
+from tests.course.cells import code
 
-from .conftest import HandIn, code, find, tiny_chapter
+from .conftest import HandIn, find, tiny_chapter
 
 
 def read(course: Path, part: str) -> dict[str, Any]:
@@ -93,17 +93,6 @@ def test_nbgrader_grades_with_our_gradebook(chapter: Chapter, tmp_path: Path, mo
     changed = change_chapter(chapter, lambda n: n["cells"].pop(6))
     notes = assign([changed], folder, force=True)
     assert "gradebook.db keeps the old ch04" in notes[-1]
-
-
-def test_nbgrader_is_imported_where_it_works() -> None:
-    """It takes seconds, which no other command should wait for."""
-    rooms = "cli, classroom.commands, classroom.assign, classroom.grade, classroom.results"
-    modules = ", ".join(f"metalearn_lib.course.{room}" for room in rooms.split(", "))
-    found = subprocess.run(
-        [sys.executable, "-c", f"import sys, {modules}; print({{'nbgrader', 'torch'}} & sys.modules.keys())"],
-        cwd=root(), capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert found.stdout == "set()\n"
 
 
 def nbgrader(folder: Path, *words: str) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from metalearn_lib.course.classroom.commands import app
 from metalearn_lib.course.classroom.course import Assignment
 from metalearn_lib.course.classroom.grade import Grade
 from metalearn_lib.course.classroom.release import Graded
 from metalearn_lib.course.classroom.results import write_results
+from metalearn_lib.course.cli import app
 from metalearn_lib.course.running.chapters import UsageError
 
 from .conftest import RIGHT, HandIn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import json
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,18 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from metalearn_lib.course.classroom import workers
-from metalearn_lib.course.classroom.commands import app
 from metalearn_lib.course.classroom.needed import TAG
-from metalearn_lib.course.classroom.workers import ChapterFails, Limits, Outcome, Sandbox
-from metalearn_lib.course.running.chapters import Chapter
+from metalearn_lib.course.classroom.workers import Limits, Sandbox
+from metalearn_lib.course.cli import app
 from metalearn_lib.files import root
+from tests.course.cells import code
 
-from .conftest import RIGHT, HandIn, code, find, grades_of, points
+from .conftest import RIGHT, HandIn, change_file, find, grades_of, points
 
 FORGER = """import os
     for descriptor in range(3, 64):
         try:
-            os.write(descriptor, b'{"end": 1}\\n[1]\\n{"ended": "well"}\\n')
+            os.write(descriptor, b'FORGED')
         except OSError:
             pass
     return 0"""
@@ -45,10 +44,15 @@ def test_a_class_of_all_kinds(course: Path, hand_in: HandIn, tmp_path: Path, mon
     hand_in("segfault", **RIGHT | {"double": "import ctypes; ctypes.string_at(0)"})
     hand_in("hog", **RIGHT | {"double": "return bytearray(10**9)"})
     hand_in("sysexit", **RIGHT | {"double": "raise SystemExit"})
-    hand_in("forger", **RIGHT | {"double": FORGER})
+    for name, words in (
+        ("forger", r'{"end": 1}\n[1]\n'),
+        ("herald", r'{"start": 99}\n'),
+        ("liar", r'{"ended": "well"}\n'),
+    ):
+        hand_in(name, **RIGHT | {"double": FORGER.replace("FORGED", words)})
     hand_in("killer", **RIGHT | {"double": "import os; os.kill(os.getppid(), 9)"})
 
-    assert "ch04: 13 submissions" in (said := CliRunner().invoke(
+    assert "ch04: 15 submissions" in (said := CliRunner().invoke(
         app, ["grade", str(course), "--cell-seconds", "2", "--seconds", "20", "--memory", "400"]
     )).stdout, said.output  # fmt: skip
     assert not list(scratch.iterdir())
@@ -64,7 +68,7 @@ def test_a_class_of_all_kinds(course: Path, hand_in: HandIn, tmp_path: Path, mon
         "nothing": ("0", "0", "0", "0"),
         "typo": ("2", "0", "0", "2"),  # double's check needs mean
         "loop": bad_double, "trap": bad_double, "exit": bad_double, "segfault": bad_double, "hog": bad_double,
-        "sysexit": bad_double, "forger": bad_double, "killer": bad_double,
+        "sysexit": bad_double, "forger": bad_double, "herald": bad_double, "liar": bad_double, "killer": bad_double,
     }  # fmt: skip
     assert rows["right"]["ex-4-4"] == "to be graded by hand" and rows["right"]["open by hand"] == "4"
     assert rows["nothing"]["ex-4-4"] == "0" and rows["nothing"]["of"] == "14"
@@ -116,9 +120,7 @@ def test_an_answer_may_use_any_cell_of_the_chapter(course: Path, hand_in: HandIn
 
 
 def test_other_cells_that_fail_cost_nobody_points(course: Path, hand_in: HandIn) -> None:
-    path = course / "source" / "ch04" / "04_tiny.ipynb"
-    good = path.read_text(encoding="utf-8")
-    path.write_text(good.replace("chart = [", "import no_such_module; chart = ["), encoding="utf-8")
+    change_file(course, ("chart = [", "import no_such_module; chart = ["))
     hand_in("right", **RIGHT)
     hand_in("uses", **RIGHT | {"total": "return experiment[0] + scores[x]"})
     found = grades_of(course)
@@ -126,37 +128,35 @@ def test_other_cells_that_fail_cost_nobody_points(course: Path, hand_in: HandIn)
     assert "which cannot be run here: cell 6 of the chapter itself fails" in found["uses"].notes[0]
 
 
-def test_a_chapter_without_the_tags_runs_all_cells(chapter: Chapter, course: Path, hand_in: HandIn) -> None:
-    path = course / "source" / "ch04" / "04_tiny.ipynb"
-    path.write_text(path.read_text(encoding="utf-8").replace(TAG, "another"), encoding="utf-8")
+def test_a_chapter_without_the_tags_runs_all_cells(course: Path, hand_in: HandIn) -> None:
+    change_file(course, (TAG, "another"))
     hand_in("right", **RIGHT)
     said: list[str] = []
     assert points(grades_of(course, tell=said.append)["right"])[:3] == [3, 5, 2]
     assert any("running all cells" in text for text in said)
 
 
-def test_a_chapter_that_fails_itself(course: Path, hand_in: HandIn) -> None:
+@pytest.mark.parametrize(
+    ("good", "bad", "says"),
+    [
+        ("return scores[x]", "return scores[0]", r"own answers do not pass.*ex-4-3-check: KeyError"),
+        ("import math", "import no_such_module", r"cell 2 of the chapter itself fails: ModuleNotFoundError.*doctor"),
+    ],
+)
+def test_a_chapter_that_fails_itself(course: Path, hand_in: HandIn, good: str, bad: str, says: str) -> None:
     hand_in("right", **RIGHT)
-    path = course / "source" / "ch04" / "04_tiny.ipynb"
-    good = path.read_text(encoding="utf-8")
-    path.write_text(good.replace("return scores[x]", "return scores[0]"), encoding="utf-8")
-    with pytest.raises(ChapterFails, match=r"own answers do not pass.*ex-4-3-check: KeyError"):
-        grades_of(course)
-    path.write_text(good.replace("import math", "import math, no_such_module"), encoding="utf-8")
-    with pytest.raises(ChapterFails, match=r"cell 2 of the chapter itself fails: ModuleNotFoundError.*doctor"):
-        grades_of(course)
-    assert CliRunner().invoke(app, ["grade", str(course)]).exit_code == 1
+    change_file(course, (good, bad))
+    result = CliRunner().invoke(app, ["grade", str(course)])
+    assert result.exit_code == 1 and re.search(says, result.stderr)
 
 
 def test_checks_are_put_back(course: Path, hand_in: HandIn) -> None:
     """A submission that replaces the check, or a function of the check's module."""
     for part in ("source", "release"):
-        path = course / part / "ch04" / "04_tiny.ipynb"
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        notebook["cells"][1]["source"] += "\nimport operator as check\ndef sure(x):\n    assert x"
-        cell = find(notebook, "ex-4-2-check")
-        cell["source"] = "sure(check.eq(double(4), 8))"
-        path.write_text(json.dumps(notebook), encoding="utf-8")
+        more = "import operator as check\ndef sure(x):\n    assert x"
+        pairs = [("seed = 0", f"seed = 0\n{more}"), ("assert double(half) == 3", "sure(check.eq(double(4), 8))")]
+        change_file(course, *pairs, part=part)
+    change_file(course, ("assert double(-1) == -2", "pass"))
 
     def cheat(notebook: dict[str, Any]) -> None:
         find(notebook, "ex-4-2-answer")["source"] += "\ncheck.eq = lambda a, b: True\nsure = print"
@@ -194,13 +194,11 @@ def test_a_submission_sees_no_secrets_and_no_other(
     assert [points(found[name])[:3] for name in "abc"] == [[3, 5, 0]] * 3
 
 
-def test_outcomes_need_no_process_left(course: Path) -> None:
-    """A sandbox ends with its block, whatever it was doing."""
+def test_a_sandbox_ends_with_its_block() -> None:
     with Sandbox([code("x = 1")], [0]) as box:
         box.start()
         process = box.process
     assert process is not None and process.poll() is not None
-    assert Outcome().checks == {} and workers.Limits().memory_mb == 3000
 
 
 def test_nothing_to_grade(course: Path, tmp_path: Path) -> None:
@@ -212,10 +210,7 @@ def test_nothing_to_grade(course: Path, tmp_path: Path) -> None:
 
 
 def test_cells_of_the_chapter_leave_no_files(course: Path, hand_in: HandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = course / "source" / "ch04" / "04_tiny.ipynb"
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    notebook["cells"][2]["source"] += "\nopen('left.txt', 'w').close()"
-    path.write_text(json.dumps(notebook), encoding="utf-8")
+    change_file(course, ("scores = {}", "scores = {}\nopen('left.txt', 'w').close()"))
     hand_in("right", **RIGHT)
     monkeypatch.chdir(course)
     assert points(grades_of(course)["right"])[:3] == [3, 5, 2]

@@ -10,8 +10,9 @@ from metalearn_lib.course.classroom.submission import Restored, read_cells, unch
 from metalearn_lib.course.classroom.workers import Limits, Sandbox
 from metalearn_lib.course.exercises.cells import is_check
 from metalearn_lib.course.running.chapters import Chapter, chapters
+from tests.course.cells import code, marks, text
 
-from .conftest import code, marked, text, tiny_chapter
+from .conftest import tiny_chapter
 
 WITH_EXERCISES = [chapter for chapter in chapters() if any(map(is_check, chapter.cells))]
 
@@ -30,7 +31,7 @@ def test_own_answers_of_a_chapter_pass_with_its_tagged_cells(chapter: Chapter) -
 def needs(*own: str, check: str) -> list[int]:
     """Which of a student's own cells are run for a check."""
     cells = [code(source) for source in own]
-    cells += [code(check, nbgrader=marked("x", grade=True, points=1)), code("after = 1")]
+    cells += [code(check, nbgrader=marks("x", grade=True, points=1)), code("after = 1")]
     found = cells_to_run(Restored(cells, [*[None] * len(own), 0, 1]))
     assert found[-1] == len(own)
     return found[:-1]
@@ -67,7 +68,7 @@ def test_names_lead_to_own_cells(own: list[str], check: str, right: list[int]) -
 
 
 def test_what_is_never_or_always_run() -> None:
-    check = code("assert a", nbgrader=marked("x", grade=True, points=1))
+    check = code("assert a", nbgrader=marks("x", grade=True, points=1))
     skipped = code("a = 1", tags=["nbval-skip", "skip-execution", TAG])
     cells = [skipped, text("a = 1"), code(""), code("b = 1", tags=[TAG]), code("a = 1"), check]
     assert cells_to_run(unchanged(cells)) == [3, 5]

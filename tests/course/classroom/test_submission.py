@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .conftest import RIGHT, HandIn, code, find, grades_of, marked, points
+from tests.course.cells import code, marks
+
+from .conftest import RIGHT, HandIn, find, grades_of, points
 
 
 def test_meddled_notebooks(course: Path, hand_in: HandIn, released: dict[str, Any]) -> None:
@@ -40,7 +42,7 @@ def test_meddled_notebooks(course: Path, hand_in: HandIn, released: dict[str, An
             notebook["cells"].insert(5, code(odd, nbgrader={"grade_id": [1]}, tags=number) | {"id": f"odd-{number}"})
 
     def other_chapter(notebook: dict[str, Any]) -> dict[str, Any]:
-        return notebook | {"cells": [code("1", nbgrader=marked("ex-3-1-check", grade=True, points=1)) | {"id": "x"}]}
+        return notebook | {"cells": [code("1", nbgrader=marks("ex-3-1-check", grade=True, points=1)) | {"id": "x"}]}
 
     hand_in("deleted", **RIGHT, change=without("ex-4-2-answer", "ex-4-3-check"))
     hand_in("doubled", **RIGHT, change=doubled)

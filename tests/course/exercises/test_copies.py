@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from typer.testing import CliRunner
 
 from metalearn_lib.course import cli
@@ -16,6 +14,7 @@ from metalearn_lib.course.exercises import exercises
 from metalearn_lib.course.exercises.cells import Region, regions, replace_regions
 from metalearn_lib.course.exercises.copies import StudentError, student_copy
 from metalearn_lib.files import root
+from tests.course.cells import code, marks, notebook, said, text
 
 ANSWER = '''def double(x):
     """Twice x"""
@@ -31,30 +30,19 @@ DOTS = "●○○ difficulty · ●○○ importance"
 OPEN = "Why?\n### BEGIN SOLUTION\nBecause of the secret reason.\n### END SOLUTION"
 
 
-def marks(name: str, *, grade: bool = False, solution: bool = False, **more: Any) -> dict[str, Any]:
-    about = {"schema_version": 3, "grade_id": name, "grade": grade, "solution": solution, "locked": not solution}
-    return {"nbgrader": about | {"task": False} | more}
-
-
-def chapter() -> Any:
+def chapter() -> dict[str, Any]:
     """A chapter with two exercises, as the course writes them."""
-    printed = [new_output("stream", name="stdout", text="6\n")]
     why = f"### Exercise 4.10 · Say why · {DOTS} · 5 min · 2 points\nIn words."
     task = f"### Exercise 4.2 · Double it · {DOTS} · 5 min · 4 points\nWrite `double`."
-    cells = [
-        new_markdown_cell("# 04 · A chapter"),
-        new_code_cell("x = 1", outputs=printed, execution_count=1),
-        new_markdown_cell(task, metadata={"tags": ["exercise"]} | marks("ex-4-2")),
-        new_code_cell(ANSWER, outputs=printed, execution_count=2,
-                      metadata=marks("ex-4-2-answer", solution=True)),
-        new_code_cell(CHECK, outputs=printed, execution_count=3,
-                      metadata=marks("ex-4-2-check", grade=True, points=4)),
-        new_markdown_cell(why, metadata={"tags": ["exercise"]}),
-        new_markdown_cell(OPEN, metadata=marks("ex-4-10", grade=True, solution=True, points=2)),
-    ]  # fmt: skip
-    for number, cell in enumerate(cells):
-        cell["id"] = f"cell-{number}"
-    return json.loads(json.dumps(new_notebook(cells=cells)))
+    return notebook(
+        text("# 04 · A chapter"),
+        code("x = 1", said("6\n")),
+        text(task, tags=["exercise"], nbgrader=marks("ex-4-2")),
+        code(ANSWER, said("6\n"), nbgrader=marks("ex-4-2-answer", solution=True)),
+        code(CHECK, said("6\n"), nbgrader=marks("ex-4-2-check", grade=True, points=4)),
+        text(why, tags=["exercise"]),
+        text(OPEN, nbgrader=marks("ex-4-10", grade=True, solution=True, points=2)),
+    )
 
 
 def source(cell: dict[str, Any]) -> str:
@@ -64,9 +52,7 @@ def source(cell: dict[str, Any]) -> str:
 def test_no_solution_and_no_hidden_test_is_left() -> None:
     original = chapter()
     made = student_copy(original)
-    text = json.dumps(made)
-    for word in ("secret", "BEGIN", "END", "hidden"):
-        assert word not in text
+    assert not [word for word in ("secret", "BEGIN", "END", "hidden") if word in json.dumps(made)]
     answer, check, written = (source(made["cells"][n]) for n in (3, 4, 6))
     signature = 'def double(x):\n    """Twice x"""\n'
     assert answer.startswith(f"{signature}    # YOUR CODE HERE\n    raise NotImplementedError()\n")
@@ -135,7 +121,7 @@ def test_exercises_are_found() -> None:
     assert first.checks == ("double",) and not second.checks and second.number == "4.10" and second.title == "Say why"
     assert first.solution.startswith("def double(x):") and "return secret * x" in first.solution
     assert "SOLUTION" not in first.solution and second.solution == "Because of the secret reason."
-    assert exercises(copy.deepcopy(chapter()["cells"][:2])) == []
+    assert exercises(chapter()["cells"][:2]) == []
 
 
 @pytest.fixture
@@ -143,7 +129,7 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "notebooks"
     folder.mkdir()
     (folder / "04_metric.ipynb").write_text(json.dumps(chapter()))
-    (folder / "05_none.ipynb").write_text(json.dumps(new_notebook()))
+    (folder / "05_none.ipynb").write_text(json.dumps(notebook()))
     monkeypatch.setenv("METALEARN_NOTEBOOKS", str(folder))
     return folder
 

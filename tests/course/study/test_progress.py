@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from metalearn_lib.course import cli, records
 from metalearn_lib.course.study import progress
+from tests.course.cells import code, marks, notebook, text
 
 
 @pytest.fixture
@@ -121,14 +122,13 @@ def test_a_kill_while_writing_leaves_the_old_file(workspace: Path, monkeypatch: 
 def course(workspace: Path) -> Path:
     notebooks = workspace.parent / "notebooks"
     (notebooks / "quizzes").mkdir(parents=True)
-    cells: list[dict[str, Any]] = []
+    cells = []
     for n in (2, 10):
         task = f"### Exercise 4.{n} · A task · ●○○ difficulty · ●○○ importance · 5 min · 1 point"
-        mark = {"grade_id": f"ex-4-{n}-check", "grade": True, "solution": False, "locked": True}
-        cells.append({"cell_type": "markdown", "source": task, "metadata": {"tags": ["exercise"]}})
-        cells.append({"cell_type": "code", "source": "check.mine(mine)", "metadata": {"nbgrader": mark}})
+        cells += [text(task, tags=["exercise"])]
+        cells += [code("check.mine(mine)", nbgrader=marks(f"ex-4-{n}-check", grade=True, points=1))]
     for name, content in (("04_metric", cells), ("05_plain", []), ("glossary", [])):
-        (notebooks / f"{name}.ipynb").write_text(json.dumps({"cells": content}))
+        (notebooks / f"{name}.ipynb").write_text(json.dumps(notebook(*content)))
     (notebooks / "quizzes" / "04.json").write_text("[]")
     return notebooks
 

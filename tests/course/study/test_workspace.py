@@ -24,17 +24,15 @@ from metalearn_lib.course.study import commands as study
 from metalearn_lib.course.study import workspace
 from metalearn_lib.course.study.workspace import WorkspaceError, prepare
 from metalearn_lib.files import root
+from tests.course import cells
 
 PICTURE = b"\x89PNG\xff\x00"
 NAMES = {"04_metric.ipynb", "05_next.ipynb", "glossary.ipynb", "images/course.png", "quizzes/04.json"}
 
 
-def notebook(text: str) -> str:
-    marks = {"grade_id": "ex-4-1-answer", "grade": False, "solution": True, "locked": False, "schema_version": 3}
-    solution = f"### BEGIN SOLUTION\nsecret({text!r})\n### END SOLUTION"
-    code = {"cell_type": "code", "outputs": [], "execution_count": None, "metadata": {"nbgrader": marks}}
-    cells = [{"cell_type": "markdown", "metadata": {}, "source": text}, code | {"source": solution}]
-    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+def notebook(words: str) -> str:
+    solution = f"### BEGIN SOLUTION\nsecret({words!r})\n### END SOLUTION"
+    return json.dumps(cells.notebook(cells.text(words), cells.code(solution, nbgrader=cells.marks("x", solution=True))))
 
 
 @pytest.fixture
@@ -97,7 +95,7 @@ def test_refreshed_outputs_are_no_new_edition(course: Path, work: Path) -> None:
     prepare()
     (work / "04_metric.ipynb").write_text("my work")
     for name in ("04_metric", "05_next"):
-        executed = (course / f"{name}.ipynb").read_text().replace('"execution_count": null', '"execution_count": 7')
+        executed = (course / f"{name}.ipynb").read_text().replace('"execution_count": 1', '"execution_count": 7')
         (course / f"{name}.ipynb").write_text(executed.replace('"metadata": {}', '"metadata": {"a": 1}'))
     before = files(work)
     assert prepare() == [] and files(work) == before
@@ -159,26 +157,21 @@ def test_a_lost_or_damaged_marker_costs_nothing(course: Path, work: Path, marker
 def test_a_kill_during_creation_is_made_good(
     course: Path, work: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    with monkeypatch.context() as patch:
-        write, written = workspace._write, []
+    replace, written = os.replace, []
 
-        def killed(path: Path, content: bytes) -> None:
-            if len(written) == count:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                (path.parent / f".{path.name}.ab12cd_9").write_bytes(content[: len(content) // 2])
-                raise KeyboardInterrupt
-            written.append(path)
-            write(path, content)
+    def killed(temporary: Path, path: Path) -> None:
+        if len(written) == count:
+            raise KeyboardInterrupt
+        written.append(path)
+        replace(temporary, path)
 
-        patch.setattr(workspace, "_write", killed)
-        if count < len(NAMES):
-            with pytest.raises(KeyboardInterrupt):
-                prepare()
-        else:
-            prepare()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", killed)
+        prepare()
+    assert list(work.rglob("*.partial"))
     prepare()
     assert set(files(work)) == NAMES and prepare() == []
-    assert not list(work.rglob(".*ab12cd_9")), "what was half-written is still there"
+    assert not list(work.rglob("*.partial")), "what was half-written is still there"
 
 
 def test_a_kill_between_a_new_edition_and_the_marker(course: Path, work: Path) -> None:
@@ -218,27 +211,14 @@ def test_only_one_prepares_at_a_time(course: Path, work: Path, monkeypatch: pyte
         prepare()
 
 
-def spoil_folder(course: Path) -> None:
-    (course.parent / "work").write_text("a file")
-
-
-def spoil_picture(course: Path) -> None:
-    (course.parent / "work" / "images" / "course.png").mkdir(parents=True)
-
-
-def spoil_exercise(course: Path) -> None:
-    (course / "04_metric.ipynb").write_text(notebook("x").replace("### END SOLUTION", ""))
-
-
-def spoil_chapter(course: Path) -> None:
-    (course / "04_metric.ipynb").write_text('{"cells"')
-
-
 @pytest.mark.parametrize(("spoil", "said"), [
-    (spoil_folder, "is a file, but your own copies need a folder there; rename the file"),
-    (spoil_picture, "METALEARN_WORK=FOLDER metalearn lab"),
-    (spoil_exercise, "04_metric.ipynb: cell 2: BEGIN SOLUTION without END SOLUTION"),
-    (spoil_chapter, "04_metric.ipynb is not a readable notebook"),
+    (lambda course: (course.parent / "work").write_text("a file"),
+     "is a file, but your own copies need a folder there; rename the file"),
+    (lambda course: (course.parent / "work" / "images" / "course.png").mkdir(parents=True),
+     "METALEARN_WORK=FOLDER metalearn lab"),
+    (lambda course: (course / "04_metric.ipynb").write_text(notebook("x").replace("### END SOLUTION", "")),
+     "04_metric.ipynb: cell 2: BEGIN SOLUTION without END SOLUTION"),
+    (lambda course: (course / "04_metric.ipynb").write_text('{"cells"'), "04_metric.ipynb is not a readable notebook"),
     (shutil.rmtree, "no notebooks folder"),
 ])  # fmt: skip
 def test_what_stops_it_is_said(course: Path, spoil: Callable[[Path], Any], said: str) -> None:
@@ -263,7 +243,7 @@ def test_a_disk_that_refuses(course: Path, work: Path, monkeypatch: pytest.Monke
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(workspace, "write_text", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     with pytest.raises(WorkspaceError, match=r"cannot write .*work: Permission denied; make it writable"):
         prepare()
     assert files(work) == {}
