@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from metalearn_lib.inner_loop.network import Network
-from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_losses, summed_loss, task_losses
+from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_finite, summed_loss, task_losses
 from metalearn_lib.inner_loop.windows import Windows
 
 Keep = Literal["all", "first", "nothing"]
@@ -47,20 +47,15 @@ class Loop:
         return torch.stack(losses), total
 
     def gradients(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, list[Tensor]]:
-        """Query losses [T], and gradients of their mean for `wanted(rates)`; a task's graph lives no longer."""
+        """Query losses [T], and gradients of their mean for what is wanted; a task's graph lives no longer."""
         number, losses = len(tasks.support_x), []
-        total = [torch.zeros_like(p) for p in self.wanted(rates)]
+        total = [torch.zeros_like(p) for p in self.network.wanted(rates).values()]
         for task in _each(tasks):
             loss, found = self._gradients(task, rates, steps)
             losses.append(loss)
             for sum_, g in zip(total, found, strict=True):
                 sum_.add_(g, alpha=1 / number)
         return torch.stack(losses), total
-
-    def wanted(self, rates: Rates) -> list[Tensor]:
-        """What gradients are taken for: all trainable parameters, then the rates where they are learned."""
-        learned = [] if isinstance(rates, float) else [r for r in rates.values() if r.requires_grad]
-        return [*self.network.trainable().values(), *learned]
 
     # What follows is given one task, with tensors [M, …], [Q, …] and weights […]; the batched engine overrides the
     # first three, and gives all tasks at once, with tensors [T, M, …], [T, Q, …] and weights [T, …].
@@ -88,7 +83,7 @@ class Loop:
                 self._call, self._start(tasks), rates, support, tasks.support_y, steps=steps, keep="nothing"
             )
         weights = {name: w.detach() for name, w in weights.items()}
-        check_losses(lambda: _losses(seen, tasks), torch.stack([w.sum() for w in weights.values()]), rates)
+        check_finite(torch.stack([w.sum() for w in weights.values()]), seen, tasks.support_y, rates)
         return weights, seen
 
     def _gradients(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -99,8 +94,9 @@ class Loop:
                 self._call, self._start(tasks), rates, support, tasks.support_y, steps=steps, keep=keep
             )
             losses = task_losses(self._call(weights, query, {}), tasks.query_y)
-            check_losses(lambda: _losses(seen, tasks), losses.detach(), rates)
-            found = torch.autograd.grad(losses.mean(), self.wanted(rates), materialize_grads=True)
+            check_finite(losses.detach(), seen, tasks.support_y, rates)
+            wanted = list(self.network.wanted(rates).values())
+            found = torch.autograd.grad(losses.mean(), wanted, materialize_grads=True)
         return losses.detach(), found
 
 
@@ -174,10 +170,6 @@ def descend(
 def _each(tasks: Tasks) -> Iterator[Tasks]:
     """One task after the other, without the dimension of tasks."""
     return (Tasks(*parts) for parts in zip(*tasks, strict=True))
-
-
-def _losses(seen: list[Tensor], tasks: Tasks) -> list[Tensor]:
-    return [task_losses(outputs, tasks.support_y) for outputs in seen]
 
 
 def batched_refusal(network: Network) -> str | None:
