@@ -1,5 +1,7 @@
 """The meta-gradients: against each method written out by hand, and against finite differences of the real meta-loss."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -107,6 +109,11 @@ class ByHand:
         return sum((t**2).sum() for t in total).item() / 2, total
 
 
+def examples(episodes):
+    """All examples of each task, x [T, M + Q, D] and y [T, M + Q]."""
+    return torch.cat([episodes.support_x, episodes.query_x], 1), torch.cat([episodes.support_y, episodes.query_y], 1)
+
+
 def each(episodes):
     return zip(episodes.support_x, episodes.support_y, episodes.query_x, episodes.query_y, strict=True)
 
@@ -184,10 +191,7 @@ def test_reptile_is_the_slope_of_half_the_squared_distance(episodes, engine, ada
     """Where training on each task ends is held fixed; the start moves towards the mean of these ends."""
     tasks = episodes()
     learner = Reptile(network(), inner_steps=STEPS, inner_lr=RATE, engine=engine, adapt=adapt)
-    joined = Episodes(
-        torch.cat([tasks.support_x, tasks.query_x], 1), torch.cat([tasks.support_y, tasks.query_y], 1), tasks.query_x,
-        tasks.query_y, 3, 2,
-    )  # fmt: skip
+    joined = replace(tasks, support_x=examples(tasks)[0], support_y=examples(tasks)[1])
     ends = [list(learner.adapted(joined, task=task).parameters()) for task in range(2)]
     means = [torch.stack(pair).mean(0).detach() for pair in zip(*ends, strict=True)]
     start = list(learner.parameters())
@@ -208,9 +212,8 @@ def test_joint_training_is_the_slope_of_the_loss_over_all_examples(episodes, reg
 
     def loss():
         with torch.no_grad():
-            x = torch.cat([tasks.support_x, tasks.query_x], 1).flatten(0, 1)
-            y = torch.cat([tasks.support_y, tasks.query_y], 1).flatten()
-            out = model(x)
+            x, y = examples(tasks)
+            out, y = model(x.flatten(0, 1)), y.flatten()
             return float(nn.functional.mse_loss(out[:, 0], y) if regression else nn.functional.cross_entropy(out, y))
 
     value, found = gradients(learner, tasks)
