@@ -11,7 +11,20 @@ import pytest
 import torch
 from torch import nn
 
-from metalearn_lib import ANIL, MAML, Blend, EpisodeSampler, Matching, Prototypical, Reptile, TextModel, meta_train
+from metalearn_lib import (
+    ANIL,
+    MAML,
+    Blend,
+    EpisodeSampler,
+    Matching,
+    MetaSGD,
+    MultiTask,
+    Prototypical,
+    Reptile,
+    TextModel,
+    meta_train,
+    mlp,
+)
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Averaged, Convolutional, Frozen, Projected, Standardised, Whitened
 from metalearn_lib.learners import Centroid, DistributionalSignatures, MetaLearner
@@ -40,7 +53,7 @@ def cnn(**options: object) -> Convolutional:
 
 
 def head() -> nn.Module:
-    return nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    return mlp(5, 4, 3)
 
 
 PAIRS = {
@@ -78,10 +91,11 @@ PAIRS = {
     "what adapts": (lambda: MAML(head()), lambda: MAML(head(), adapt="2")),
     "test steps": (lambda: ANIL(head()), lambda: ANIL(head(), test_steps=9)),
     "queries": (lambda: Reptile(head()), lambda: Reptile(head(), use_queries=False)),
-    "activation": (
-        lambda: MAML(nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))),
-        lambda: MAML(nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))),
-    ),
+    "activation": (lambda: MAML(head()), lambda: MAML(nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)))),
+    "hidden": (lambda: MAML(head()), lambda: MAML(mlp(5, 9, 3))),
+    "learned rates": (lambda: MAML(head(), one_rate=False), lambda: MetaSGD(head())),
+    "method": (lambda: Reptile(head()), lambda: MultiTask(head())),
+    "order of the classes": (lambda: MultiTask(head(), classes=["a", "b"]), lambda: MultiTask(head(), classes="ba")),
     "text model": (
         lambda: MAML(TextModel(averaged(), head())),
         lambda: MAML(TextModel(averaged(log_counts=True), head())),
