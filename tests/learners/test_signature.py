@@ -28,6 +28,7 @@ from metalearn_lib import (
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Averaged, Convolutional, Frozen, Projected, Standardised, Whitened
 from metalearn_lib.learners import Centroid, DistributionalSignatures, MetaLearner
+from metalearn_lib.meta_optimizers import LearnedOptimizer
 from metalearn_lib.text import WordVectors
 
 WORDS = ["play", "jazz", "rain", "sun", "pizza", "soup"]
@@ -94,6 +95,7 @@ PAIRS = {
     "activation": (lambda: MAML(head()), lambda: MAML(nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)))),
     "hidden": (lambda: MAML(head()), lambda: MAML(mlp(5, 9, 3))),
     "learned rates": (lambda: MAML(head(), one_rate=False), lambda: MetaSGD(head())),
+    "horizon": (lambda: LearnedOptimizer(head()), lambda: LearnedOptimizer(head(), horizon=40)),
     "method": (lambda: Reptile(head()), lambda: MultiTask(head())),
     "order of the classes": (lambda: MultiTask(head(), classes=["a", "b"]), lambda: MultiTask(head(), classes="ba")),
     "text model": (

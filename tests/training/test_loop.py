@@ -22,8 +22,9 @@ from metalearn_lib import (
     mlp,
 )
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.encoders import Convolutional
+from metalearn_lib.encoders import Convolutional, Frozen
 from metalearn_lib.errors import TrainingDiverged
+from metalearn_lib.meta_optimizers import LearnedOptimizer
 from metalearn_lib.text import WordVectors
 
 WORDS = [f"w{i}" for i in range(40)]
@@ -132,6 +133,7 @@ KINDS = {
     "ANIL": over_text(ANIL),
     "Meta-SGD": over_text(MetaSGD),
     "Reptile": over_text(Reptile),
+    "learned optimizer": lambda: LearnedOptimizer(TextModel(Frozen(cnn()), mlp(8, 4, 3)), horizon=6, unroll=2),
     "joint training": over_text(MultiTask),
     "joint training of classes": over_text(MultiTask, classes=[f"class {i}" for i in range(8)]),
 }
