@@ -5,7 +5,7 @@ Chapter 03
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
@@ -66,7 +66,7 @@ class Loop:
     def _features(self, x: Tensor) -> Tensor:
         return self.network.features(x.unsqueeze(0)).squeeze(0)
 
-    def _call(self, weights: Mapping[str, Tensor], x: Tensor, kept: Windows | None = None) -> Tensor:
+    def _call(self, weights: Mapping[str, Tensor], x: Tensor, kept: Windows) -> Tensor:
         return self.network.call(weights, x, kept)
 
     def _outputs(self, tasks: Tasks, rates: Rates, steps: int) -> Tensor:
@@ -79,9 +79,7 @@ class Loop:
         with torch.no_grad():
             support = self._features(tasks.support_x)
         with torch.enable_grad():
-            weights, seen = descend(
-                self._call, self._start(tasks), rates, support, tasks.support_y, steps=steps, keep="nothing"
-            )
+            weights, seen = self._descend(support, tasks, rates, steps, "nothing")
         weights = {name: w.detach() for name, w in weights.items()}
         check_finite(torch.stack([w.sum() for w in weights.values()]), seen, tasks.support_y, rates)
         return weights, seen
@@ -89,15 +87,38 @@ class Loop:
     def _gradients(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         with torch.enable_grad():
             support, query = self._features(tasks.support_x), self._features(tasks.query_x)
-            keep: Keep = "first" if self.first_order else "all"
-            weights, seen = descend(
-                self._call, self._start(tasks), rates, support, tasks.support_y, steps=steps, keep=keep
-            )
+            weights, seen = self._descend(support, tasks, rates, steps, "first" if self.first_order else "all")
             losses = task_losses(self._call(weights, query, {}), tasks.query_y)
             check_finite(losses.detach(), seen, tasks.support_y, rates)
             wanted = list(self.network.wanted(rates).values())
             found = torch.autograd.grad(losses.mean(), wanted, materialize_grads=True)
         return losses.detach(), found
+
+    def _descend(self, x: Tensor, tasks: Tasks, rates: Rates, steps: int, keep: Keep) -> tuple[Weights, list[Tensor]]:
+        """`steps` steps down the loss of the support features x → new weights, and the outputs at each step.
+
+        Finn et al. (2017), eq. 1. `keep` says which graph leads back to the start: "all" of it, so that a later
+        gradient is of second order; the "first" order, where the inner gradients are constants; or "nothing".
+        """
+        weights, y, seen, kept = self._start(tasks), tasks.support_y, list[Tensor](), Windows()
+        # What autograd multiplies the gradient of the summed loss by: the small outputs are scaled, not large weights.
+        scale = -(rates if isinstance(rates, float) else 1.0) / y.shape[-1]
+        if keep == "nothing":
+            weights = {name: w.detach().requires_grad_() for name, w in weights.items()}
+        for _ in range(steps):
+            outputs = self._call(weights, x, kept)
+            seen.append(outputs.detach())
+            loss, wanted = summed_loss(outputs, y), list(weights.values())
+            factor, second = loss.new_full((), scale), keep == "all"
+            down = torch.autograd.grad(loss, wanted, factor, create_graph=second, materialize_grads=True)
+            with torch.set_grad_enabled(keep != "nothing"):
+                weights = {
+                    name: w + g if isinstance(rates, float) else torch.addcmul(w, rates[name], g)
+                    for (name, w), g in zip(weights.items(), down, strict=True)
+                }
+            if keep == "nothing":
+                weights = {name: w.requires_grad_() for name, w in weights.items()}
+        return weights, seen
 
 
 class Batched(Loop):
@@ -126,45 +147,8 @@ class Batched(Loop):
     def _features(self, x: Tensor) -> Tensor:
         return self.network.features(x)
 
-    def _call(self, weights: Mapping[str, Tensor], x: Tensor, kept: Windows | None = None) -> Tensor:
+    def _call(self, weights: Mapping[str, Tensor], x: Tensor, kept: Windows) -> Tensor:
         return self.network.call_each(weights, x, kept)
-
-
-def descend(
-    call: Callable[[Weights, Tensor, Windows], Tensor],
-    weights: Weights,
-    rates: Rates,
-    x: Tensor,
-    y: Tensor,
-    *,
-    steps: int,
-    keep: Keep,
-) -> tuple[Weights, list[Tensor]]:
-    """`steps` steps down the support loss, from `weights` → new weights, and the outputs at each step.
-
-    Finn et al. (2017), eq. 1. `keep` says which graph leads back to the start: "all" of it, so that a later
-    gradient is of second order; the "first" order, where the inner gradients are constants; or "nothing".
-    """
-    seen, kept = list[Tensor](), Windows()
-    # What autograd multiplies the gradient of the summed loss by: the small outputs are scaled, not the large weights.
-    scale = -(rates if isinstance(rates, float) else 1.0) / y.shape[-1]
-    if keep == "nothing":
-        weights = {name: w.detach().requires_grad_() for name, w in weights.items()}
-    for _ in range(steps):
-        outputs = call(weights, x, kept)
-        seen.append(outputs.detach())
-        loss = summed_loss(outputs, y)
-        down = torch.autograd.grad(
-            loss, list(weights.values()), loss.new_full((), scale), create_graph=keep == "all", materialize_grads=True
-        )
-        with torch.set_grad_enabled(keep != "nothing"):
-            weights = {
-                name: w + g if isinstance(rates, float) else torch.addcmul(w, rates[name], g)
-                for (name, w), g in zip(weights.items(), down, strict=True)
-            }
-        if keep == "nothing":
-            weights = {name: w.requires_grad_() for name, w in weights.items()}
-    return weights, seen
 
 
 def _each(tasks: Tasks) -> Iterator[Tasks]:

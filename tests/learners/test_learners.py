@@ -149,11 +149,6 @@ def test_meta_training_solves_what_the_baseline_cannot(puzzle, halves, build, st
     assert after.mean > least, f"{learner.name}: {after}"
 
 
-def test_nothing_to_train_is_refused(small_vectors, words):
-    with pytest.raises(ValueError, match="no trainable parameter"):
-        meta_train(Prototypical(Averaged(small_vectors)), EpisodeSampler(words, n_way=2, n_query=2), steps=1)
-
-
 def test_an_empty_support_class_is_refused(make, episodes):
     with pytest.raises(ValueError, match="no support example"):
         make("prototypes").predict(replace(episodes, support_y=torch.zeros_like(episodes.support_y)))
