@@ -43,9 +43,8 @@ def test_a_batch_of_problems_is_each_problem_on_its_own_in_torch(name):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        support, query = (torch.tensor(part, dtype=torch.float64) for part in zip(*seen, strict=True))
-        torch.testing.assert_close(curves.support[task], support, atol=1e-10, rtol=0)
-        torch.testing.assert_close(curves.query[task], query, atol=1e-10, rtol=0)
+        curve = torch.stack([curves.support[task], curves.query[task]], 1)
+        torch.testing.assert_close(curve, torch.tensor(seen, dtype=torch.float64), atol=1e-10, rtol=0)
 
 
 def test_same_seed_same_start_and_batches_whatever_the_rule():
