@@ -478,12 +478,6 @@ def test_bad_settings_are_refused(name):
             LEARNERS[name](**{"model": mlp(6, 4, 3), **settings})
 
 
-def test_steps_of_a_call_must_be_a_whole_number(numbers):
-    for steps in (-1, 2.5, True):
-        with pytest.raises(ValueError, match=r"steps=.*whole number ≥ 0"):
-            MAML(mlp(6, 4, 3).double()).predict(numbers(), steps=steps)
-
-
 @pytest.mark.parametrize("name", LEARNERS)
 def test_mismatched_ways(numbers, name):
     for episodes, out, message in (

@@ -59,16 +59,16 @@ def head() -> nn.Module:
 
 PAIRS = {
     "dropout": (lambda: projected(dropout=0.2), lambda: projected(dropout=0.5)),
-    "normalise": (lambda: projected(), lambda: projected(normalise=True)),
-    "weighting": (lambda: projected(), lambda: projected(averaged(weighting="sif"))),
-    "idf": (lambda: projected(), lambda: projected(averaged(weighting="idf", background=CORPUS))),
+    "normalise": (projected, lambda: projected(normalise=True)),
+    "weighting": (projected, lambda: projected(averaged(weighting="sif"))),
+    "idf": (projected, lambda: projected(averaged(weighting="idf", background=CORPUS))),
     "background": (
         lambda: projected(averaged(weighting="idf", background=CORPUS)),
         lambda: projected(averaged(weighting="idf", background=OTHER)),
     ),
-    "log_counts": (lambda: projected(), lambda: projected(averaged(log_counts=True))),
-    "vectors": (lambda: projected(), lambda: projected(averaged(vectors=vectors(1)))),
-    "words": (lambda: projected(), lambda: projected(averaged(vectors=vectors(words=WORDS[::-1])))),
+    "log_counts": (projected, lambda: projected(averaged(log_counts=True))),
+    "vectors": (projected, lambda: projected(averaged(vectors=vectors(1)))),
+    "words": (projected, lambda: projected(averaged(vectors=vectors(words=WORDS[::-1])))),
     "max_length": (lambda: Prototypical(cnn(max_length=9)), lambda: Prototypical(cnn(max_length=10))),
     "class": (lambda: Prototypical(cnn()), lambda: Matching(cnn())),
     "distance": (lambda: Prototypical(cnn()), lambda: Prototypical(cnn(), distance="cosine")),
