@@ -289,17 +289,15 @@ def test_what_is_frozen_stays_behind():
     assert InnerLoop(head_frozen()).network.adapting == ("0.weight", "0.bias")
 
 
-@pytest.mark.parametrize("steps", [-1, 1.5, True])
-def test_steps_of_a_call_too(make_tasks, steps):
-    with pytest.raises(ValueError, match=r"steps=.*whole number ≥ 0"):
-        InnerLoop(mlp(6, 4, 3).double()).outputs(make_tasks(), 0.1, steps=steps)
-
-
-@pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf])
 @pytest.mark.parametrize("what", ASKED)
-def test_the_rate_must_be_a_positive_number(make_tasks, rate, what):
-    with pytest.raises(ValueError, match=r"inner_lr=.*finite number > 0"):
-        getattr(InnerLoop(mlp(6, 4, 3).double()), what)(make_tasks(), rate)
+def test_a_call_needs_a_positive_rate_and_a_whole_number_of_steps(make_tasks, what):
+    ask, tasks = getattr(InnerLoop(mlp(6, 4, 3).double()), what), make_tasks()
+    for rate in (0, -0.1, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"inner_lr=.*finite number > 0"):
+            ask(tasks, rate)
+    for steps in (-1, 1.5, True) if what in ("outputs", "adapt") else ():
+        with pytest.raises(ValueError, match=r"steps=.*whole number ≥ 0"):
+            ask(tasks, 0.1, steps=steps)
 
 
 def test_rates_need_the_names_of_what_adapts_and_another_engine(make_tasks):

@@ -25,6 +25,7 @@ from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Convolutional, Frozen
 from metalearn_lib.errors import TrainingDiverged
 from metalearn_lib.meta_optimizers import LearnedOptimizer
+from metalearn_lib.optimise import weights_of
 from metalearn_lib.text import WordVectors
 
 WORDS = [f"w{i}" for i in range(40)]
@@ -72,10 +73,6 @@ def train(samplers):
     return run
 
 
-def weights(learner) -> dict[str, torch.Tensor]:
-    return {k: v.clone() for k, v in learner.state_dict().items()}
-
-
 def same(a, b) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
@@ -84,7 +81,7 @@ def test_same_seed_same_numbers(train):
     runs = []
     for seed in (0, 0, 1):
         model = learner()
-        runs.append((train(model, seed=seed), weights(model)))
+        runs.append((train(model, seed=seed), weights_of(model)))
     assert runs[0][0] == runs[1][0] and same(runs[0][1], runs[1][1])
     assert runs[0][0].losses != runs[2][0].losses  # dropout differs
 
@@ -152,7 +149,7 @@ def test_a_stopped_run_resumes_to_the_very_same_numbers(train, samplers, tmp_pat
     torch.manual_seed(12345)  # whatever happened meanwhile
     resumed = KINDS[kind]()
     assert train(resumed, checkpoint=path) == expected
-    assert same(weights(resumed), weights(whole))
+    assert same(weights_of(resumed), weights_of(whole))
     assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
     never = StopsAt(samplers[0], 0)
     assert train(KINDS[kind](), never, checkpoint=path) == expected  # a finished run is not run again
@@ -201,7 +198,7 @@ def test_a_regression_resumes_with_its_best_error(tmp_path):
     expected, (learner, whole) = sinusoids(lr=0.5), sinusoids(lr=0.5, checkpoint=tmp_path / "c")
     assert whole == expected[1]
     again, history = sinusoids(lr=0.5, checkpoint=tmp_path / "c")  # finished: only read
-    assert history == whole and same(weights(again), weights(learner))
+    assert history == whole and same(weights_of(again), weights_of(learner))
 
 
 def test_a_validation_corpus_stands_for_episodes_of_the_same_shape(train, samplers, corpus):
