@@ -7,11 +7,10 @@
 from metalearn_lib.encoders.averaged import Averaged
 from metalearn_lib.encoders.base import Encoder, Identity, Projected
 from metalearn_lib.encoders.combined import Concatenated, Frozen
+from metalearn_lib.encoders.fitted import Standardised, Whitened
 from metalearn_lib.encoders.language_model import LanguageModelEncoder
 from metalearn_lib.encoders.sequence import Convolutional, Recurrent, SelfAttention
-from metalearn_lib.encoders.standardised import Standardised
 from metalearn_lib.encoders.transformer import Transformer
-from metalearn_lib.encoders.whitened import Whitened
 from metalearn_lib.encoders.word_average import WordAverage
 
 __all__ = [

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from metalearn_lib.corpora import Corpus
+from metalearn_lib.errors import check_options
 from metalearn_lib.modules import evaluating
 from metalearn_lib.text import check_texts
 
@@ -16,12 +17,13 @@ from metalearn_lib.text import check_texts
 class Encoder(nn.Module):
     """Maps texts to vectors of `dim` numbers.
 
-    Subclasses write `_prepare(texts)` → [n, …] and `encode(prepared)` [..., …] → [..., D]. What `_prepare` returns is
-    kept for a corpus, so it may not depend on what trains (`Frozen` notices changes). A text without a single known
-    word becomes the zero vector; an empty text is refused.
+    Subclasses write `_prepare(texts)` → [n, …] and, unless that gives the vectors themselves, `encode(prepared)`
+    [..., …] → [..., D]. What `_prepare` returns is kept for a corpus, so it may not depend on what trains (`Frozen`
+    notices changes). A text without a single known word becomes the zero vector; an empty text is refused.
     """
 
     dim: int
+    padding: int | None = None  # the number that fills shorter texts up; None: prepared inputs have no padding
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,8 +62,10 @@ class Encoder(nn.Module):
             return torch.cat([self.encode(self.trimmed(part)) for part in prepared.split(batch)])
 
     def trimmed(self, prepared: Tensor) -> Tensor:
-        """Prepared inputs without what none of these texts needs; the vectors stay the same."""
-        return prepared
+        """Prepared inputs without the padding that all of these texts have; the vectors stay the same."""
+        if self.padding is None:
+            return prepared
+        return prepared[..., : max(1, int((prepared != self.padding).sum(-1).max()))]
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         raise NotImplementedError
@@ -72,7 +76,7 @@ class Encoder(nn.Module):
 
     def encode(self, prepared: Tensor) -> Tensor:
         """Prepared inputs → vectors [..., D]; differentiable in the encoder's parameters."""
-        raise NotImplementedError
+        return prepared
 
 
 class Identity(Encoder):
@@ -84,9 +88,6 @@ class Identity(Encoder):
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         raise ValueError("Identity encodes vectors, not texts; use an encoder of texts, such as encoders.Averaged()")
-
-    def encode(self, prepared: Tensor) -> Tensor:
-        return prepared
 
 
 class OnTop(Encoder):
@@ -120,8 +121,7 @@ class Projected(OnTop):
         super().__init__(encoder)
         self.normalise = normalise
         self.dim = encoder.dim if dim is None else dim
-        if self.dim < 1 or not 0 <= dropout < 1:
-            raise ValueError(f"Projected(dim={dim}, dropout={dropout}): need dim ≥ 1 and 0 ≤ dropout < 1")
+        check_options("Projected", dim=self.dim, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
         self.map = nn.Linear(encoder.dim, self.dim, bias=False)
         self.residual = self.dim == encoder.dim

@@ -34,9 +34,6 @@ class Frozen(Encoder):
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         return self.encoder.embed(texts).cpu()
 
-    def encode(self, prepared: Tensor) -> Tensor:
-        return prepared
-
     def _state(self) -> object:
         device = super()._state()
         if self._tensors[:1] != [device]:
@@ -63,9 +60,6 @@ class Concatenated(Encoder):
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         views = zip(self.encoders, self.weights, strict=True)
         return torch.cat([normalize(encoder.prepare(texts), dim=1) * weight**0.5 for encoder, weight in views], dim=1)  # type: ignore[operator]
-
-    def encode(self, prepared: Tensor) -> Tensor:
-        return prepared
 
     def _state(self) -> object:
         return super()._state(), [encoder._state() for encoder in self.encoders]  # type: ignore[operator]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from metalearn_lib import text
 from metalearn_lib.encoders import Encoder
+from metalearn_lib.errors import check_options
 from metalearn_lib.language_models import NeuralLanguageModel
 
 
@@ -30,14 +31,15 @@ class LanguageModelEncoder(Encoder):
     Chapter: 09
     """
 
+    padding = 0
+
     def __init__(self, model: NeuralLanguageModel, *, max_length: int = 60) -> None:
         super().__init__()
         if not isinstance(model, NeuralLanguageModel):
             raise ValueError(
                 f"LanguageModelEncoder: a NeuralLanguageModel is needed for its states, not a {type(model).__name__}"
             )
-        if max_length < 1:
-            raise ValueError(f"LanguageModelEncoder(max_length={max_length}): must be ≥ 1")
+        check_options("LanguageModelEncoder", max_length=max_length)
         self.model, self.max_length = model, max_length
         self.dim = 3 * model.embedding.embedding_dim
         # Not in a checkpoint, but compared when one is read: with another vocabulary the numbers mean other words.
@@ -50,9 +52,6 @@ class LanguageModelEncoder(Encoder):
         # One higher than the model's own numbers: 0 is free for padding.
         rows = [[i + 1 for i in (begin, *vocabulary.encode(text.tokenize(t)))] for t in texts]
         return text.pad(rows, max_length=self.max_length + 1)
-
-    def trimmed(self, prepared: Tensor) -> Tensor:
-        return prepared[..., : max(1, int((prepared > 0).sum(-1).max()))]
 
     def encode(self, prepared: Tensor) -> Tensor:
         flat = prepared.flatten(0, -2)  # [B, L]

@@ -10,18 +10,17 @@ from torch.nn.functional import pad as pad_tensor
 
 from metalearn_lib import text
 from metalearn_lib.encoders.base import Encoder
+from metalearn_lib.errors import check_options
 
 
 class _Sequence(Encoder):
     """Texts → word numbers [n, L], of which the first `max_length` count; words without a vector are left out."""
 
+    padding = 0
+
     def __init__(self, vectors: text.WordVectors | str, max_length: int, dropout: float) -> None:
         super().__init__()
-        if max_length < 1 or not 0 <= dropout < 1:
-            raise ValueError(
-                f"{type(self).__name__}(max_length={max_length}, dropout={dropout}): "
-                "need max_length ≥ 1 and 0 ≤ dropout < 1"
-            )
+        check_options(type(self).__name__, max_length=max_length, dropout=dropout)
         self.vectors, self.max_length = text.load_vectors(vectors), max_length
         self.dropout = nn.Dropout(dropout)
         # Not persistent: 80 MB of frozen GloVe have no place in a checkpoint.
@@ -30,9 +29,6 @@ class _Sequence(Encoder):
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         ids = [[i for i in self.vectors.encode(text.tokenize(t)) if i] for t in texts]
         return text.pad(ids, max_length=self.max_length)
-
-    def trimmed(self, prepared: Tensor) -> Tensor:
-        return prepared[..., : max(1, int((prepared > 0).sum(-1).max()))]  # the longest text of this batch decides
 
     def encode(self, prepared: Tensor) -> Tensor:
         flat = prepared.flatten(0, -2)  # [B, L]
@@ -87,8 +83,7 @@ class Recurrent(_Sequence):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(vectors, max_length, dropout)
-        if hidden < 1:
-            raise ValueError(f"Recurrent(hidden={hidden}): must be ≥ 1")
+        check_options("Recurrent", hidden=hidden)
         self.lstm = nn.LSTM(self.vectors.dim, hidden, batch_first=True, bidirectional=True)
         self.dim = 2 * hidden
 
@@ -115,7 +110,8 @@ class SelfAttention(_Sequence):
         dropout: float = 0.1,
     ) -> None:
         super().__init__(vectors, max_length, dropout)
-        if heads < 1 or dim < 1 or dim % heads:
+        check_options("SelfAttention", dim=dim, heads=heads)
+        if dim % heads:
             raise ValueError(f"SelfAttention(dim={dim}, heads={heads}): dim must be a multiple of heads")
         self.heads, self.dim = heads, dim
         self.enter = nn.Linear(self.vectors.dim, dim)
@@ -129,9 +125,8 @@ class SelfAttention(_Sequence):
         split = (x.shape[0], x.shape[1], 3, self.heads, self.dim // self.heads)
         q, k, v = self.to_qkv(x).reshape(split).permute(2, 0, 3, 1, 4)  # each [B, H, L, D/H]
         scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-        weights = scores.masked_fill(~mask[:, None, None], -1e9).softmax(
-            -1
-        )  # -inf would give NaN for a text of no known word
+        # Not -inf, which would give NaN for a text of no known word.
+        weights = scores.masked_fill(~mask[:, None, None], -1e9).softmax(-1)
         mixed = (weights @ v).transpose(1, 2).reshape(x.shape)
         x = self.norm(x + self.mix(mixed)) * mask[..., None]
         return x.sum(1) / mask.sum(1, keepdim=True).clamp(min=1)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from metalearn_lib import text
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders.base import Encoder
+from metalearn_lib.errors import check_options
 
 
 class WordAverage(Encoder):
@@ -26,10 +27,11 @@ class WordAverage(Encoder):
     tensor([[0.6667, 0.3333]])
     """
 
+    padding = 0
+
     def __init__(self, vectors: text.WordVectors, *, background: Corpus | None = None, max_length: int = 300) -> None:
         super().__init__()
-        if max_length < 1:
-            raise ValueError(f"WordAverage(max_length={max_length}): must be ≥ 1")
+        check_options("WordAverage", max_length=max_length)
         self.vectors, self.max_length, self.dim = vectors, max_length, vectors.dim
         self.table = nn.Embedding.from_pretrained(vectors.table.clone(), freeze=False)
         self.log_weight = nn.Parameter(torch.zeros(len(vectors.table)))
@@ -41,9 +43,6 @@ class WordAverage(Encoder):
     def _prepare(self, texts: Sequence[str]) -> Tensor:
         ids = [[i for i in self.vectors.encode(text.tokenize(t)) if i] for t in texts]
         return text.pad(ids, max_length=self.max_length)
-
-    def trimmed(self, prepared: Tensor) -> Tensor:
-        return prepared[..., : max(1, int((prepared > 0).sum(-1).max()))]
 
     def encode(self, prepared: Tensor) -> Tensor:
         shares = self.shares(prepared)[..., None, :]  # [..., 1, L]

@@ -5,14 +5,14 @@ Chapter 03
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from metalearn_lib.inner_loop.network import Network
-from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_losses, summed_loss, task_losses
+from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_finite, summed_loss, task_losses
 from metalearn_lib.inner_loop.windows import Windows
 
 Keep = Literal["all", "first", "nothing"]
@@ -47,20 +47,15 @@ class Loop:
         return torch.stack(losses), total
 
     def gradients(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, list[Tensor]]:
-        """Query losses [T], and gradients of their mean for `wanted(rates)`; a task's graph lives no longer."""
+        """Query losses [T], and gradients of their mean for what is wanted; a task's graph lives no longer."""
         number, losses = len(tasks.support_x), []
-        total = [torch.zeros_like(p) for p in self.wanted(rates)]
+        total = [torch.zeros_like(p) for p in self.network.wanted(rates).values()]
         for task in _each(tasks):
             loss, found = self._gradients(task, rates, steps)
             losses.append(loss)
             for sum_, g in zip(total, found, strict=True):
                 sum_.add_(g, alpha=1 / number)
         return torch.stack(losses), total
-
-    def wanted(self, rates: Rates) -> list[Tensor]:
-        """What gradients are taken for: all trainable parameters, then the rates where they are learned."""
-        learned = [] if isinstance(rates, float) else [r for r in rates.values() if r.requires_grad]
-        return [*self.network.trainable().values(), *learned]
 
     # What follows is given one task, with tensors [M, …], [Q, …] and weights […]; the batched engine overrides the
     # first three, and gives all tasks at once, with tensors [T, M, …], [T, Q, …] and weights [T, …].
@@ -71,7 +66,7 @@ class Loop:
     def _features(self, x: Tensor) -> Tensor:
         return self.network.features(x.unsqueeze(0)).squeeze(0)
 
-    def _call(self, weights: Mapping[str, Tensor], x: Tensor, kept: Windows | None = None) -> Tensor:
+    def _call(self, weights: Mapping[str, Tensor], x: Tensor, kept: Windows) -> Tensor:
         return self.network.call(weights, x, kept)
 
     def _outputs(self, tasks: Tasks, rates: Rates, steps: int) -> Tensor:
@@ -84,24 +79,46 @@ class Loop:
         with torch.no_grad():
             support = self._features(tasks.support_x)
         with torch.enable_grad():
-            weights, seen = descend(
-                self._call, self._start(tasks), rates, support, tasks.support_y, steps=steps, keep="nothing"
-            )
+            weights, seen = self._descend(support, tasks, rates, steps, "nothing")
         weights = {name: w.detach() for name, w in weights.items()}
-        check_losses(lambda: _losses(seen, tasks), torch.stack([w.sum() for w in weights.values()]), rates)
+        check_finite(torch.stack([w.sum() for w in weights.values()]), seen, tasks.support_y, rates)
         return weights, seen
 
     def _gradients(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         with torch.enable_grad():
             support, query = self._features(tasks.support_x), self._features(tasks.query_x)
-            keep: Keep = "first" if self.first_order else "all"
-            weights, seen = descend(
-                self._call, self._start(tasks), rates, support, tasks.support_y, steps=steps, keep=keep
-            )
+            weights, seen = self._descend(support, tasks, rates, steps, "first" if self.first_order else "all")
             losses = task_losses(self._call(weights, query, {}), tasks.query_y)
-            check_losses(lambda: _losses(seen, tasks), losses.detach(), rates)
-            found = torch.autograd.grad(losses.mean(), self.wanted(rates), materialize_grads=True)
+            check_finite(losses.detach(), seen, tasks.support_y, rates)
+            wanted = list(self.network.wanted(rates).values())
+            found = torch.autograd.grad(losses.mean(), wanted, materialize_grads=True)
         return losses.detach(), found
+
+    def _descend(self, x: Tensor, tasks: Tasks, rates: Rates, steps: int, keep: Keep) -> tuple[Weights, list[Tensor]]:
+        """`steps` steps down the loss of the support features x → new weights, and the outputs at each step.
+
+        Finn et al. (2017), eq. 1. `keep` says which graph leads back to the start: "all" of it, so that a later
+        gradient is of second order; the "first" order, where the inner gradients are constants; or "nothing".
+        """
+        weights, y, seen, kept = self._start(tasks), tasks.support_y, list[Tensor](), Windows()
+        # What autograd multiplies the gradient of the summed loss by: the small outputs are scaled, not large weights.
+        scale = -(rates if isinstance(rates, float) else 1.0) / y.shape[-1]
+        if keep == "nothing":
+            weights = {name: w.detach().requires_grad_() for name, w in weights.items()}
+        for _ in range(steps):
+            outputs = self._call(weights, x, kept)
+            seen.append(outputs.detach())
+            loss, wanted = summed_loss(outputs, y), list(weights.values())
+            factor, second = loss.new_full((), scale), keep == "all"
+            down = torch.autograd.grad(loss, wanted, factor, create_graph=second, materialize_grads=True)
+            with torch.set_grad_enabled(keep != "nothing"):
+                weights = {
+                    name: w + g if isinstance(rates, float) else torch.addcmul(w, rates[name], g)
+                    for (name, w), g in zip(weights.items(), down, strict=True)
+                }
+            if keep == "nothing":
+                weights = {name: w.requires_grad_() for name, w in weights.items()}
+        return weights, seen
 
 
 class Batched(Loop):
@@ -130,54 +147,13 @@ class Batched(Loop):
     def _features(self, x: Tensor) -> Tensor:
         return self.network.features(x)
 
-    def _call(self, weights: Mapping[str, Tensor], x: Tensor, kept: Windows | None = None) -> Tensor:
+    def _call(self, weights: Mapping[str, Tensor], x: Tensor, kept: Windows) -> Tensor:
         return self.network.call_each(weights, x, kept)
-
-
-def descend(
-    call: Callable[[Weights, Tensor, Windows], Tensor],
-    weights: Weights,
-    rates: Rates,
-    x: Tensor,
-    y: Tensor,
-    *,
-    steps: int,
-    keep: Keep,
-) -> tuple[Weights, list[Tensor]]:
-    """`steps` steps down the support loss, from `weights` → new weights, and the outputs at each step.
-
-    Finn et al. (2017), eq. 1. `keep` says which graph leads back to the start: "all" of it, so that a later
-    gradient is of second order; the "first" order, where the inner gradients are constants; or "nothing".
-    """
-    seen, kept = list[Tensor](), Windows()
-    # What autograd multiplies the gradient of the summed loss by: the small outputs are scaled, not the large weights.
-    scale = -(rates if isinstance(rates, float) else 1.0) / y.shape[-1]
-    if keep == "nothing":
-        weights = {name: w.detach().requires_grad_() for name, w in weights.items()}
-    for _ in range(steps):
-        outputs = call(weights, x, kept)
-        seen.append(outputs.detach())
-        loss = summed_loss(outputs, y)
-        down = torch.autograd.grad(
-            loss, list(weights.values()), loss.new_full((), scale), create_graph=keep == "all", materialize_grads=True
-        )
-        with torch.set_grad_enabled(keep != "nothing"):
-            weights = {
-                name: w + g if isinstance(rates, float) else torch.addcmul(w, rates[name], g)
-                for (name, w), g in zip(weights.items(), down, strict=True)
-            }
-        if keep == "nothing":
-            weights = {name: w.requires_grad_() for name, w in weights.items()}
-    return weights, seen
 
 
 def _each(tasks: Tasks) -> Iterator[Tasks]:
     """One task after the other, without the dimension of tasks."""
     return (Tasks(*parts) for parts in zip(*tasks, strict=True))
-
-
-def _losses(seen: list[Tensor], tasks: Tasks) -> list[Tensor]:
-    return [task_losses(outputs, tasks.support_y) for outputs in seen]
 
 
 def batched_refusal(network: Network) -> str | None:

@@ -8,9 +8,10 @@ from typing import Literal, Protocol
 
 from torch import Tensor, nn
 
+from metalearn_lib.errors import check_options
 from metalearn_lib.inner_loop.autograd import Batched, Loop, batched_refusal
 from metalearn_lib.inner_loop.dual import Dual, dual_refusal
-from metalearn_lib.inner_loop.network import Network
+from metalearn_lib.inner_loop.network import Network, is_row
 from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_tasks
 
 EngineName = Literal["auto", "loop", "batched", "dual"]
@@ -67,7 +68,7 @@ class InnerLoop:
                              "and training would be joint training (MultiTask)")  # fmt: skip
         self.network = Network(model, adapt)
         self.steps, self.first_order = steps, first_order
-        self._trainable = list(self.network.trainable())
+        self._trainable = set(self.network.trainable())
         self._modules = tuple(model.modules())
         self._engine = self._choose(engine, one_rate)
         # What vmap and batched products cost beyond plain ones is won back from the second task on.
@@ -81,15 +82,15 @@ class InnerLoop:
 
     def engine_for(self, tasks: int) -> str:
         """The name of the engine that so many tasks take: that in use, but under "auto" one task is no batch."""
-        return self._for(tasks).name
+        return (self._alone if tasks == 1 else self._engine).name
 
     def outputs(self, tasks: Tasks, rate: Rates, *, steps: int | None = None) -> Tensor:
         """Outputs [T, Q, N] on the queries after `steps` (default: as in training) steps; no graph is kept."""
-        return self._for(len(tasks.support_x)).outputs(self._checked(tasks), self._rates(rate), self._number(steps))
+        return self._engine_of(tasks).outputs(tasks, self._rates(rate), self._number(steps))
 
     def adapt(self, tasks: Tasks, rate: Rates, *, steps: int | None = None) -> Weights:
         """The parameters that adapt, each [T, …], after `steps` steps on the support sets."""
-        return self._for(len(tasks.support_x)).adapt(self._checked(tasks), self._rates(rate), self._number(steps))
+        return self._engine_of(tasks).adapt(tasks, self._rates(rate), self._number(steps))
 
     def gradients(self, tasks: Tasks, rate: Rates) -> tuple[Tensor, Weights]:
         """Query losses [T] after adapting, and the gradient of their mean for each trainable parameter (MAML).
@@ -97,12 +98,13 @@ class InnerLoop:
         Finn et al. (2017), eq. 4 and algorithm 2. The gradient of learned rates has the names "rate of …". Raises
         InnerLoopDiverged where a loss is not finite.
         """
-        rates, names = self._rates(rate), list(self.network.trainable())
-        if names != self._trainable:
-            changed = ", ".join(sorted(set(names) ^ set(self._trainable)))
-            raise ValueError(f"{changed}: frozen or unfrozen after the inner loop was made; make a new one")
+        rates = self._rates(rate)
+        if changed := set(self.network.trainable()) ^ self._trainable:
+            names = ", ".join(sorted(changed))
+            raise ValueError(f"{names}: frozen or unfrozen after the inner loop was made; make a new one")
+        engine = self._engine_of(tasks)
         try:
-            losses, found = self._for(len(tasks.support_x)).gradients(self._checked(tasks), rates, self.steps)
+            losses, found = engine.gradients(tasks, rates, self.steps)
         except RuntimeError as error:
             if self.first_order or "derivative for" not in str(error):
                 raise
@@ -110,32 +112,26 @@ class InnerLoop:
                 f"{type(self.network.model).__name__} has no second derivative ({error}); use first_order=True, or a "
                 "module of plain operations, such as encoders.SelfAttention in place of torch's fused attention"
             ) from error
-        if not isinstance(rates, float):
-            names += [f"rate of {name}" for name, r in rates.items() if r.requires_grad]
-        return losses, dict(zip(names, found, strict=True))
+        return losses, dict(zip(self.network.wanted(rates), found, strict=True))
 
     def displacement(self, tasks: Tasks, rate: Rates) -> tuple[Tensor, Weights]:
         """Last support losses [T], and initial − adapted parameters, averaged over the tasks (Reptile).
 
         Nichol et al. (2018), algorithm 2.
         """
-        return self._for(len(tasks.support_x)).displacement(self._checked(tasks), self._rates(rate), self.steps)
+        return self._engine_of(tasks).displacement(tasks, self._rates(rate), self.steps)
 
-    def _for(self, tasks: int) -> Engine:
-        return self._alone if tasks == 1 else self._engine
-
-    def _checked(self, tasks: Tasks) -> Tasks:
+    def _engine_of(self, tasks: Tasks) -> Engine:
+        """The engine that these tasks take; raises ValueError where they or the model do not fit."""
         if (now := tuple(self.network.model.modules())) != self._modules:
             changed = ", ".join(dict.fromkeys(type(part).__name__ for part in set(now) ^ set(self._modules)))
             raise ValueError(f"{changed or 'modules'}: replaced after the inner loop was made; make a new one")
         check_tasks(tasks, self.network.ways)
-        return tasks
+        return self._alone if len(tasks.support_x) == 1 else self._engine
 
     def _number(self, steps: int | None) -> int:
-        if steps is None:
-            return self.steps
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-            raise ValueError(f"steps={steps!r}: must be a whole number ≥ 0")
+        steps = self.steps if steps is None else steps
+        check_options("InnerLoop", least=0, steps=steps)
         return steps
 
     def _rates(self, rate: Rates) -> Rates:
@@ -170,8 +166,4 @@ def _own_code(network: Network) -> bool:
     called = [module for _, module in network.body]
     called += [part for _, module in network.top for part in module.modules()]
     known = ("torch", "metalearn_lib")
-    return any(type(module).__module__.partition(".")[0] not in known for module in called if not _is_row(module))
-
-
-def _is_row(module: nn.Module) -> bool:
-    return type(module).forward is nn.Sequential.forward
+    return any(type(module).__module__.partition(".")[0] not in known for module in called if not is_row(module))

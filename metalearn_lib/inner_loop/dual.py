@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from metalearn_lib.inner_loop.network import Network, is_linear, through
-from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_losses, task_losses
+from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_finite, task_losses
 
 _aten = torch.ops.aten
 
@@ -67,7 +67,7 @@ class Dual:
         with torch.no_grad():
             done = self._descend(tasks, rates, steps)
             _, _, out = self._query(done, self._features(tasks.query_x))
-            check_losses(lambda: _losses(done, tasks), out, rates)
+            _check(out, done, tasks, rates)
             return out.mT.contiguous()
 
     def adapt(self, tasks: Tasks, rates: Rates, steps: int) -> Weights:
@@ -81,7 +81,7 @@ class Dual:
                     weight = torch.baddbmm(weight, done.a.mT, done.x, alpha=-done.alpha)
                     bias = torch.sub(bias, done.a.sum(1), alpha=done.alpha)
                 found = [weight, bias, *found]
-            check_losses(lambda: _losses(done, tasks), done.v.sum(), rates)
+            _check(done.v.sum(), done, tasks, rates)
             return dict(zip(self.network.adapting, found, strict=True))
 
     def displacement(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, Weights]:
@@ -92,7 +92,7 @@ class Dual:
             if done.a is not None:
                 flat, share = done.a.flatten(0, 1), done.alpha / len(done.a)
                 found = [(flat.T @ done.x.flatten(0, 1)).mul_(share), flat.sum(0).mul_(share), *found]
-            check_losses(lambda: _losses(done, tasks), found[-2].sum(), rates)
+            _check(found[-2].sum(), done, tasks, rates)
             last = task_losses(done.steps[-1].s.mT, tasks.support_y)
             return last, dict(zip(self.network.adapting, found, strict=True))
 
@@ -105,7 +105,7 @@ class Dual:
             done, x = self._descend(tasks, rates, steps), self._features(tasks.query_x)
             across, p, out = self._query(done, x)
             losses, e = _losses_and_error(out, tasks.query_y)
-            check_losses(lambda: _losses(done, tasks), losses, rates)
+            _check(losses, done, tasks, rates)
             e.mul_(_mean_slope(tasks.query_y) / len(out))
             v_, c_ = torch.bmm(e, p), e.sum(2, keepdim=True)
             zq_ = self._slope_(torch.bmm(e.mT, done.v), p)  # [T, Q, H]
@@ -200,12 +200,9 @@ class Dual:
 
 def dual_refusal(network: Network) -> str | None:
     """Why a model has no dual form; None where it has one."""
-    modules = [module for _, module in network.stages]
-    if len(modules) < 3:
-        return "the model does not end in Linear, ReLU or Tanh, Linear"
-    *before, first, act, second = modules
-    linear = is_linear(first) and is_linear(second) and type(act) in (nn.ReLU, nn.Tanh)
-    if not linear or first.bias is None or second.bias is None:
+    *before, first, act, second = [nn.Identity()] * 3 + [module for _, module in network.stages]
+    layers = [layer for layer in (first, second) if is_linear(layer) and layer.bias is not None]
+    if len(layers) < 2 or type(act) not in (nn.ReLU, nn.Tanh):
         return "the model does not end in Linear, ReLU or Tanh, Linear, each with a bias"
     if any(p.requires_grad for module in before for p in module.parameters()):
         return "there is something to train before the last two linear layers, so their inputs are not constant"
@@ -240,5 +237,5 @@ def _mean_slope(y: Tensor) -> float:
     return (2 if y.is_floating_point() else 1) / y.shape[1]
 
 
-def _losses(done: _Adapted, tasks: Tasks) -> list[Tensor]:
-    return [task_losses(step.s.mT, tasks.support_y) for step in done.steps]
+def _check(final: Tensor, done: _Adapted, tasks: Tasks, rates: Rates) -> None:
+    check_finite(final, (step.s.mT for step in done.steps), tasks.support_y, rates)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.functional import linear
 
+from metalearn_lib.inner_loop.tasks import Rates
 from metalearn_lib.inner_loop.windows import KeepWindows, Windows, has_convolution
 
 # One result per number, whatever the shape: what works on an example works on a batch of tasks.
@@ -43,6 +44,11 @@ class Network:
     def trainable(self) -> dict[str, nn.Parameter]:
         """All parameters that meta-training changes."""
         return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def wanted(self, rates: Rates) -> dict[str, Tensor]:
+        """What gradients are taken for: all trainable parameters, then "rate of …" for the rates that are learned."""
+        learned = {} if isinstance(rates, float) else rates
+        return {**self.trainable(), **{f"rate of {name}": r for name, r in learned.items() if r.requires_grad}}
 
     def initial(self) -> dict[str, nn.Parameter]:
         """The parameters that adapt, at their initial values."""
@@ -126,6 +132,11 @@ def through(modules: Sequence[nn.Module], x: Tensor) -> Tensor:
     return flat.unflatten(0, x.shape[:2])
 
 
+def is_row(module: nn.Module) -> bool:
+    """Whether it calls its modules one after another and does nothing else."""
+    return type(module).forward is nn.Sequential.forward
+
+
 def is_linear(module: nn.Module) -> TypeGuard[nn.Linear]:
     """A Linear layer as torch calls it: no subclass, no hook, no parametrized weight, all of which compute more."""
     hooks = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
@@ -134,8 +145,7 @@ def is_linear(module: nn.Module) -> TypeGuard[nn.Linear]:
 
 def _stages(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
     """The modules that are called one after another, with the beginnings of their parameters' names."""
-    plain = type(module).forward is nn.Sequential.forward and not module._forward_hooks
-    if plain and not module._forward_pre_hooks and not _tied(module):
+    if is_row(module) and not (module._forward_hooks or module._forward_pre_hooks or _tied(module)):
         for name, child in module._modules.items():  # named_children() would leave out a module's second place
             if child is not None:
                 yield from _stages(child, f"{prefix}{name}.")

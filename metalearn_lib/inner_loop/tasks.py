@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 import torch
@@ -86,15 +86,15 @@ def _too_many(classes: int, outputs: int) -> str:
     return f"the tasks have {classes} classes, the model has {outputs} outputs; give both the same n_way"
 
 
-def check_losses(seen: Callable[[], Sequence[Tensor]], final: Tensor, rates: Rates) -> None:
-    """Raise InnerLoopDiverged unless `final` is finite; `seen()`, the losses [T] of each step, tells where it began."""
+def check_finite(final: Tensor, outputs: Iterable[Tensor], targets: Tensor, rates: Rates) -> None:
+    """Raise InnerLoopDiverged unless `final` is finite; the support outputs of each step tell where it began."""
     if torch.isfinite(final).all():
         return
-    steps = seen()
-    bad = [k for k, losses in enumerate(steps) if not torch.isfinite(losses).all()]
-    at = f"the loss of inner step {bad[0] + 1} of {len(steps)}" if bad else f"the result of inner step {len(steps)}"
+    finite = [bool(task_losses(out, targets).isfinite().all()) for out in outputs]
+    bad = [step for step, fine in enumerate(finite, 1) if not fine]
+    at = f"the loss of inner step {bad[0]} of {len(finite)}" if bad else f"the result of inner step {len(finite)}"
     rate = f"the inner rate {rates:g}" if isinstance(rates, float) else "the learned inner rates"
     remedy = "lower inner_lr, or take fewer steps"
-    if bad and bad[0] == 0:  # nothing has moved yet
+    if bad and bad[0] == 1:  # nothing has moved yet
         remedy = "check the inputs, and the initial weights, which meta-training may have spoilt"
     raise InnerLoopDiverged(f"{at} is NaN or infinite at {rate}; {remedy}")

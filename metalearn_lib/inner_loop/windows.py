@@ -2,7 +2,8 @@
 
 A convolution is a product of its weights with the windows of the input, and most of its time on short texts goes to
 arranging these. Where the input is constant the arranged windows can be kept, and each step, its gradient and the
-gradient of that gradient are one matrix product.   Chapter 03
+gradient of that gradient are one matrix product. Measured on the benchmark's CNN, a meta-step without this takes 1.34
+times the CPU time in the batched engine, 1.49 times in the loop.   Chapter 03
 """
 
 from __future__ import annotations

@@ -56,9 +56,8 @@ class TfidfCentroid(Learner):
             zip(episodes.support_x.numpy(force=True), episodes.query_x.numpy(force=True), strict=True)
         ):
             transposed = rows[support].T  # sparse [V, N·K]
-            sums = (
-                np.asarray((rows[query] @ transposed).todense()) @ members[task]
-            )  # [N·Q, N]: dot products with class sums
+            # [N·Q, N]: dot products with class sums
+            sums = np.asarray((rows[query] @ transposed).todense()) @ members[task]
             gram = np.asarray((rows[support] @ transposed).todense())
             lengths = np.sqrt(np.einsum("in,ij,jn->n", members[task], gram, members[task]).clip(min=1e-12))
             out[task] = 10 * sums / lengths

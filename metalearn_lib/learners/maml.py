@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from metalearn_lib.episodes import Episodes
-from metalearn_lib.errors import InnerLoopDiverged
+from metalearn_lib.errors import InnerLoopDiverged, check_options
 from metalearn_lib.inner_loop import InnerLoop, Rates, Tasks
 from metalearn_lib.inner_loop.choice import EngineName
 from metalearn_lib.learners.base import Learner
@@ -46,8 +46,8 @@ class GradientLearner(Learner):
         who = type(self).__name__
         if not (inner_lr > 0 and math.isfinite(inner_lr)):
             raise ValueError(f"{who}(inner_lr={inner_lr!r}): must be a finite number > 0; at rate 0 nothing adapts")
-        if test_steps is not None and not (type(test_steps) is int and test_steps >= 0):
-            raise ValueError(f"{who}(test_steps={test_steps!r}): must be a whole number ≥ 0")
+        if test_steps is not None:
+            check_options(who, least=0, test_steps=test_steps)
         self.model = model
         self.inner = InnerLoop(
             model, steps=inner_steps, first_order=first_order, adapt=adapt, engine=engine, one_rate=one_rate
@@ -112,10 +112,8 @@ class MAML(GradientLearner):
         """Mean query loss after adapting, over T tasks."""
         rates = self.rates()
         losses, gradients = self.inner.gradients(self.tasks(episodes), rates)
-        wanted: list[Tensor] = list(self.inner.network.trainable().values())
-        if not isinstance(rates, float):
-            wanted += [rate for rate in rates.values() if rate.requires_grad]
-        return self.handed_over(losses.mean(), wanted, list(gradients.values()))
+        wanted = self.inner.network.wanted(rates)
+        return self.handed_over(losses.mean(), list(wanted.values()), list(gradients.values()))
 
 
 class ANIL(MAML):

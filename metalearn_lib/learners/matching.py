@@ -11,6 +11,7 @@ from torch.nn.functional import one_hot
 
 from metalearn_lib.encoders import Encoder
 from metalearn_lib.episodes import Episodes
+from metalearn_lib.errors import check_options
 from metalearn_lib.learners.base import MetaLearner
 from metalearn_lib.learners.metric import pairwise
 
@@ -25,8 +26,7 @@ class Matching(MetaLearner):
 
     def __init__(self, encoder: Encoder, *, full_context: bool = False, reading_steps: int = 3) -> None:
         super().__init__()
-        if reading_steps < 1:
-            raise ValueError(f"Matching(reading_steps={reading_steps}): must be ≥ 1")
+        check_options("Matching", reading_steps=reading_steps)
         self.encoder, self.full_context, self.reading_steps = encoder, full_context, reading_steps
         self.name = "matching, full context" if full_context else "matching"
         self.log_scale = nn.Parameter(torch.tensor(10.0).log())

@@ -8,6 +8,7 @@ from torch.nn.functional import mse_loss, one_hot
 
 from metalearn_lib.encoders import Encoder
 from metalearn_lib.episodes import Episodes
+from metalearn_lib.errors import check_options
 from metalearn_lib.learners.base import MetaLearner
 from metalearn_lib.learners.metric import prototypes
 
@@ -23,8 +24,7 @@ class Relation(MetaLearner):
 
     def __init__(self, encoder: Encoder, *, hidden: int = 64) -> None:
         super().__init__()
-        if hidden < 1:
-            raise ValueError(f"Relation(hidden={hidden}): must be ≥ 1")
+        check_options("Relation", hidden=hidden)
         self.encoder = encoder
         self.name = "relation"
         self.network = nn.Sequential(nn.Linear(4 * encoder.dim, hidden), nn.ReLU(), nn.Linear(hidden, 1))

@@ -1,8 +1,8 @@
 """Distributional signatures (Bao et al., 2020): attention from how words are distributed, not from what they are.
 
 Which words matter changes with every task, so an attention over word identities learned on the training classes
-misleads
-on new ones. How rare a word is, and how well it separates the classes at hand, are signals that carry over.
+misleads on new ones. How rare a word is, and how well it separates the classes at hand, are signals that carry over.
+
 Chapter 04
 """
 
@@ -18,6 +18,7 @@ from torch.nn.functional import one_hot
 from metalearn_lib import text
 from metalearn_lib.encoders import Encoder
 from metalearn_lib.episodes import Episodes
+from metalearn_lib.errors import check_options
 from metalearn_lib.learners.base import MetaLearner
 from metalearn_lib.learners.ridge import Ridge, ridge_weights
 
@@ -30,13 +31,8 @@ class _Words(Encoder):
 
     def __init__(self, vectors: text.WordVectors, background: Corpus, max_length: int, epsilon: float) -> None:
         super().__init__()
-        self.vectors, self.background, self.max_length, self.epsilon = (
-            vectors,
-            background,
-            max_length,
-            epsilon,
-        )
-        self.dim = vectors.dim
+        self.vectors, self.background, self.dim = vectors, background, vectors.dim
+        self.max_length, self.epsilon = max_length, epsilon
         self.register_buffer("table", vectors.table, persistent=False)
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
@@ -49,17 +45,13 @@ class _Words(Encoder):
                 out[row, column, 1] = self.epsilon / (self.epsilon + counts.probability(word))
         return out
 
-    def encode(self, prepared: Tensor) -> Tensor:
-        return prepared
-
 
 class DistributionalSignatures(MetaLearner):
     """Word attention from two statistics, then ridge regression on the weighted mean of word vectors.   Chapter: 04
 
     Bao et al. (2020): s(w) = ε / (ε + P(w)) from the background (eq. 2); t(w) = 1 / H(P(y | w)), where P(y | w) comes
-    from
-    a ridge classifier fitted to the support set (eq. 3-4); a biLSTM turns (s, t) into attention (eq. 5-6);
-    the text is the attention-weighted mean, classified by ridge regression (eq. 7-9).
+    from a ridge classifier fitted to the support set (eq. 3-4); a biLSTM turns (s, t) into attention (eq. 5-6); the
+    text is the attention-weighted mean, classified by ridge regression (eq. 7-9).
     """
 
     def __init__(
@@ -72,11 +64,9 @@ class DistributionalSignatures(MetaLearner):
         epsilon: float = 1e-3,
     ) -> None:
         super().__init__()
-        if hidden < 1 or max_length < 1 or epsilon <= 0:
-            raise ValueError(
-                f"DistributionalSignatures(hidden={hidden}, max_length={max_length}, epsilon={epsilon}): "
-                "all must be positive"
-            )
+        check_options("DistributionalSignatures", hidden=hidden, max_length=max_length)
+        if epsilon <= 0:
+            raise ValueError(f"DistributionalSignatures(epsilon={epsilon}): must be > 0")
         self.name = "distributional signatures"
         self.words = _Words(text.load_vectors(vectors), background, max_length, epsilon)
         self.lstm = nn.LSTM(2, hidden, batch_first=True, bidirectional=True)
@@ -85,9 +75,7 @@ class DistributionalSignatures(MetaLearner):
         self.head = Ridge(self.words)
 
     def predict(self, episodes: Episodes) -> Tensor:
-        support, s_support, mask_support = self._lookup(
-            episodes.support_x, episodes.pool
-        )  # [T, M, L, D], [T, M, L], [T, M, L]
+        support, s_support, mask_support = self._lookup(episodes.support_x, episodes.pool)
         query, s_query, mask_query = self._lookup(episodes.query_x, episodes.pool)
         classifier = self._word_classifier(support, mask_support, episodes)  # [T, D, N]
         support = self._attend(support, s_support, mask_support, classifier)  # [T, M, D]
@@ -101,6 +89,7 @@ class DistributionalSignatures(MetaLearner):
         return self._weights(query, s, mask_query, self._word_classifier(support, mask, episodes))
 
     def _lookup(self, x: Tensor, pool: Corpus | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Vectors of the words [T, M, L, D], s and the mask [T, M, L]."""
         packed = self.words(x, pool)  # [T, M, L, 2]
         ids = packed[..., 0].long()
         longest = max(1, int((ids > 0).sum(-1).max()))

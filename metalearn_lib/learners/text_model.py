@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from metalearn_lib.encoders import Encoder, Frozen
 from metalearn_lib.episodes import Episodes
+from metalearn_lib.errors import check_options
 
 
 class TextModel(nn.Sequential):
@@ -48,6 +49,5 @@ def mlp(dim: int, hidden: int, out: int) -> nn.Sequential:
     >>> mlp(50, 64, 5)[2]
     Linear(in_features=64, out_features=5, bias=True)
     """
-    if min(dim, hidden, out) < 1:
-        raise ValueError(f"mlp({dim}, {hidden}, {out}): all sizes must be ≥ 1")
+    check_options("mlp", dim=dim, hidden=hidden, out=out)
     return nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, out))

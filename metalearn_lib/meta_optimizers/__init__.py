@@ -3,9 +3,8 @@
 from metalearn_lib.meta_optimizers.checks import DetachedLoss, finite_differences, hyper_gradients
 from metalearn_lib.meta_optimizers.hypergradient import HypergradientSGD
 from metalearn_lib.meta_optimizers.learned import LearnedOptimizer, RuleLearner, preprocess
-from metalearn_lib.meta_optimizers.problems import Problems
+from metalearn_lib.meta_optimizers.problems import Problems, fresh_weights
 from metalearn_lib.meta_optimizers.rules import Adam, Curves, GradientDescent, Rule, minimise, tuned, tuned_for
-from metalearn_lib.meta_optimizers.starts import fresh_weights
 from metalearn_lib.meta_optimizers.unrolled import Unrolled
 
 __all__ = [

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from metalearn_lib.episodes import Episodes
+from metalearn_lib.errors import check_options
 from metalearn_lib.learners.base import Learner
 from metalearn_lib.meta_optimizers.problems import Problems
 from metalearn_lib.meta_optimizers.rules import State, advance
@@ -100,8 +101,9 @@ class LearnedOptimizer(RuleLearner):
         **settings: Any,
     ) -> None:
         super().__init__(model, **settings)
-        if hidden < 1 or not scale > 0:
-            raise ValueError(f"LearnedOptimizer(hidden={hidden}, scale={scale}): need hidden ≥ 1 and scale > 0")
+        check_options("LearnedOptimizer", hidden=hidden)
+        if not scale > 0:
+            raise ValueError(f"LearnedOptimizer(scale={scale}): must be > 0")
         if inputs not in ("gradient", "moments"):
             raise ValueError(f"LearnedOptimizer(inputs={inputs!r}): use 'gradient' or 'moments'")
         self.inputs, self.scale = inputs, scale

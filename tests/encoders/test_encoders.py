@@ -15,57 +15,37 @@ WORDS = ["red", "green", "blue", "cat", "dog", "runs", "sleeps", "fast"]
 TEXTS = ["red cat runs", "green dog sleeps", "blue cat runs fast red dog sleeps green", "zyx qwv"]
 
 
-@pytest.fixture(scope="module")
-def vectors():
-    return WordVectors.from_array(WORDS, np.random.default_rng(0).normal(size=(8, 6)))
-
-
-@pytest.fixture(scope="module")
-def corpus():
-    return Corpus("colours", TEXTS, ["a", "a", "b", "b"])
+AVERAGES = {
+    "averaged": lambda v, c: encoders.Averaged(v),
+    "idf": lambda v, c: encoders.Averaged(v, weighting="idf", background=c),
+    "sif": lambda v, c: encoders.Averaged(v, weighting="sif", background=c),
+}
+TRAINED = {
+    "convolutional": lambda v, c: encoders.Convolutional(v, channels=4),
+    "recurrent": lambda v, c: encoders.Recurrent(v, hidden=5),
+    "attention": lambda v, c: encoders.SelfAttention(v, dim=8, heads=2),
+    "projected": lambda v, c: encoders.Projected(encoders.Averaged(v), dim=3),
+}
+ALL = {**AVERAGES, **TRAINED}
 
 
 @pytest.fixture
 def make(vectors, corpus):
     def build(name):
         torch.manual_seed(0)
-        return {
-            "averaged": lambda: encoders.Averaged(vectors),
-            "idf": lambda: encoders.Averaged(vectors, weighting="idf", background=corpus),
-            "sif": lambda: encoders.Averaged(vectors, weighting="sif", background=corpus),
-            "convolutional": lambda: encoders.Convolutional(vectors, channels=4),
-            "recurrent": lambda: encoders.Recurrent(vectors, hidden=5),
-            "attention": lambda: encoders.SelfAttention(vectors, dim=8, heads=2),
-            "projected": lambda: encoders.Projected(encoders.Averaged(vectors), dim=3),
-        }[name]()
+        return ALL[name](vectors, corpus)
 
     return build
 
 
-ALL = ["averaged", "idf", "sif", "convolutional", "recurrent", "attention", "projected"]
-TRAINED = ["convolutional", "recurrent", "attention", "projected"]
-
-
 @pytest.mark.parametrize("name", ALL)
-def test_positions_of_any_shape_become_vectors(make, corpus, name):
+def test_a_text_has_the_same_vector_at_any_place_and_beside_any_other(make, corpus, name):
     encoder = make(name).eval()
-    x = torch.tensor([[[0, 1], [2, 3]]])
-    out = encoder(x, corpus)
-    assert out.shape == (1, 2, 2, encoder.dim)
-    torch.testing.assert_close(out.reshape(4, -1), encoder.embed(TEXTS))
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_a_text_is_encoded_alone_as_beside_longer_ones(make, name):
-    encoder = make(name)
     together = encoder.embed(TEXTS)
+    torch.testing.assert_close(encoder(torch.tensor([[[0, 1], [2, 3]]]), corpus), together.view(1, 2, 2, encoder.dim))
     for row, text in enumerate(TEXTS):
         torch.testing.assert_close(encoder.embed([text])[0], together[row], atol=1e-6, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", ALL)
-def test_a_text_of_unknown_words_is_the_zero_vector(make, name):
-    assert make(name).embed(["zyx qwv"]).abs().max() == 0
+    assert together[3].abs().max() == 0  # of unknown words
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -105,14 +85,10 @@ def test_idf_gives_rare_words_more_weight(vectors):
 
 
 def test_word_order_matters_to_those_that_should_see_it(make):
-    for name, sees in (
-        ("averaged", False),
-        ("convolutional", True),
-        ("recurrent", True),
-        ("attention", True),
-    ):
+    sees = {"averaged": False, "convolutional": True, "recurrent": True, "attention": True}
+    for name, expected in sees.items():
         a, b = make(name).embed(["red cat runs", "runs cat red"])
-        assert (not torch.allclose(a, b, atol=1e-6)) == sees, name
+        assert (not torch.allclose(a, b, atol=1e-6)) == expected, name
 
 
 def test_what_is_prepared_once_is_kept(make, corpus, monkeypatch):
@@ -141,6 +117,9 @@ def test_nan_vectors_are_caught_with_their_text():
         lambda v: encoders.Recurrent(v, hidden=0),
         lambda v: encoders.SelfAttention(v, dim=10, heads=4),
         lambda v: encoders.Convolutional(v, max_length=0),
+        lambda v: encoders.Projected(encoders.Averaged(v), dim=0),
+        lambda v: encoders.Projected(encoders.Averaged(v), dropout=-0.1),
+        lambda v: encoders.Projected(encoders.Averaged(v), dropout=1.0),
     ],
 )
 def test_bad_options_are_refused(vectors, build):

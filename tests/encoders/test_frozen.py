@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from metalearn_lib import EpisodeSampler, Prototypical, meta_train
 from metalearn_lib.classification import Classifier, fit, load, save
@@ -22,7 +23,8 @@ from metalearn_lib.encoders import (
     Whitened,
 )
 from metalearn_lib.errors import InnerLoopDiverged
-from metalearn_lib.learners import Blend, Centroid, NotTrainable
+from metalearn_lib.learners import Blend, Centroid, Learner, NotTrainable
+from metalearn_lib.optimise import weights_of
 from metalearn_lib.text import WordVectors
 
 WORDS = ["cat", "dog", "red", "blue", "runs", "sleeps"]
@@ -33,6 +35,17 @@ def cnn(seed: int = 0) -> Convolutional:
     torch.manual_seed(seed)
     vectors = WordVectors.from_array(WORDS, np.random.default_rng(0).normal(size=(6, 4)))
     return Convolutional(vectors, channels=2, dropout=0.5)
+
+
+SAMPLER = EpisodeSampler(CORPUS, n_way=3, k_shot=1, n_query=2)
+
+
+def trained(learner: Learner) -> None:
+    meta_train(learner, SAMPLER, steps=3, lr=0.1, progress=False)
+
+
+def same(module: nn.Module, before: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
 WRAPPED: dict[str, Callable[[Encoder], Encoder]] = {
@@ -82,7 +95,7 @@ def test_training_what_was_frozen_is_seen_and_still_possible(name: str) -> None:
     encoder(torch.arange(3), CORPUS)
     kept = encoder.inputs(CORPUS)
     assert encoder.inputs(CORPUS) is kept
-    meta_train(learner, EpisodeSampler(CORPUS, n_way=3, k_shot=1, n_query=2), steps=3, lr=0.1, progress=False)
+    trained(learner)
     assert encoder.inputs(CORPUS) is not kept and not stale(encoder)
     fit(Classifier(inner, CORPUS.classes), CORPUS, epochs=1, rates=0.1, progress=False)
     assert not stale(encoder)
@@ -90,39 +103,35 @@ def test_training_what_was_frozen_is_seen_and_still_possible(name: str) -> None:
 
 def test_what_is_frozen_does_not_move() -> None:
     inner = cnn()
-    before = {name: value.clone() for name, value in inner.state_dict().items()}
-    learner = Prototypical(Projected(Frozen(inner)))
-    meta_train(learner, EpisodeSampler(CORPUS, n_way=3, k_shot=1, n_query=2), steps=5, lr=0.1, progress=False)
-    assert learner.encoder.map.weight.abs().max() > 0  # type: ignore[union-attr]
-    assert all(torch.equal(value, before[name]) for name, value in inner.state_dict().items())
+    before, learner = weights_of(inner), Prototypical(Projected(Frozen(inner)))
+    trained(learner)
+    assert learner.encoder.map.weight.abs().max() > 0 and same(inner, before)  # type: ignore[union-attr]
     fit(Classifier(Frozen(inner), CORPUS.classes), CORPUS, epochs=2, rates=0.1, progress=False)
-    assert all(torch.equal(value, before[name]) for name, value in inner.state_dict().items())
+    assert same(inner, before)
     with pytest.raises(ValueError, match="no trainable parameter"):
-        Prototypical(Frozen(inner)).check_trainable()
+        trained(Prototypical(Frozen(inner)))
 
 
-def test_floors_leave_their_encoder_trainable_and_train_nothing() -> None:
+def test_floors_and_blends_leave_their_encoder_trainable_and_train_nothing_of_it() -> None:
     inner = cnn()
     learner, floor = Prototypical(inner), Centroid(inner)
     blend = Blend([floor, learner, Prototypical(Projected(inner))])
-    sampler = EpisodeSampler(CORPUS, n_way=3, k_shot=1, n_query=2)
-    assert not floor.predict(sampler.sample(2)).requires_grad
+    assert not floor.predict(SAMPLER.sample(2)).requires_grad
     with pytest.raises(NotTrainable, match="baseline"):
         floor.check_trainable()
     assert [name for name, _ in blend.named_parameters()] == ["log_weights"]
-    before = {name: value.clone() for name, value in inner.state_dict().items()}
-    meta_train(blend, sampler, steps=3, lr=0.1, progress=False)
-    assert all(torch.equal(value, before[name]) for name, value in inner.state_dict().items())
+    before = weights_of(inner)
+    trained(blend)
+    assert same(inner, before) and blend.log_weights.abs().max() > 0.1
     assert set(before) <= {name.removeprefix("members.1.encoder.") for name in blend.state_dict()}
-    learner.check_trainable()
-    meta_train(learner, sampler, steps=3, lr=0.1, progress=False)
-    assert any(not torch.equal(value, before[name]) for name, value in inner.state_dict().items())
+    trained(learner)
+    assert not same(inner, before)
 
 
 def test_members_of_a_blend_vote_without_dropout_and_keep_their_mode() -> None:
     noisy = Prototypical(cnn()).train()
     blend = Blend([noisy, Centroid(cnn(1))]).train()
-    drawn = EpisodeSampler(CORPUS, n_way=3, k_shot=1, n_query=2).sample(2)
+    drawn = SAMPLER.sample(2)
     torch.testing.assert_close(blend.predict(drawn), blend.predict(drawn), rtol=0, atol=0)
     assert noisy.training and noisy.encoder.training
     blend.eval()

@@ -10,7 +10,7 @@ from torch import nn
 from metalearn_lib.inner_loop import InnerLoop, forward_each, task_losses
 from metalearn_lib.inner_loop.windows import KeepWindows
 
-RATE = 0.1
+RATE, ENGINES = 0.1, ["loop", "batched", "dual"]
 
 
 def mlp(activation=nn.ReLU, out=3, dim=6):
@@ -44,13 +44,11 @@ def test_all_engines_agree(make_tasks, same, first_order, adapt, activation, reg
     # The dual form needs the last layer to adapt, and all of the one before or nothing of it.
     others = ["batched", "dual"] if isinstance(adapt, str) or adapt in (("2.",), ("0.", "2.")) else ["batched"]
     for engine in others:
-        found = everything(InnerLoop(model, engine=engine, **settings), given)
-        for what in expected:
-            same(found[what], expected[what])
+        same(everything(InnerLoop(model, engine=engine, **settings), given), expected)
     assert InnerLoop(model, **settings).engine == others[-1]
 
 
-@pytest.mark.parametrize("engine", ["loop", "batched", "dual"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("adapt", ["all", "head"])
 def test_without_a_step_nothing_changes(make_tasks, same, engine, adapt):
     model, tasks = mlp(), make_tasks()
@@ -60,7 +58,7 @@ def test_without_a_step_nothing_changes(make_tasks, same, engine, adapt):
         same(weights, model.get_parameter(name).detach().expand_as(weights))
 
 
-@pytest.mark.parametrize("engine", ["loop", "batched", "dual"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_comes_out_carries_no_graph_and_the_model_stays(make_tasks, engine):
     model, tasks = mlp(), make_tasks()
     before = copy.deepcopy(model.state_dict())
@@ -70,15 +68,15 @@ def test_what_comes_out_carries_no_graph_and_the_model_stays(make_tasks, engine)
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
 
 
-@pytest.mark.parametrize("engine", ["loop", "batched", "dual"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_gradients_are_also_found_where_autograd_is_off(make_tasks, same, engine):
     loop, tasks = InnerLoop(mlp(), engine=engine), make_tasks()
     with torch.no_grad():
         quiet = everything(loop, tasks)
-    same(list(quiet.values()), list(everything(loop, tasks).values()))
+    same(quiet, everything(loop, tasks))
 
 
-@pytest.mark.parametrize("engine", ["loop", "batched", "dual"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("first_order", [False, True])
 def test_the_gradient_of_many_tasks_is_the_mean_of_single_ones(make_tasks, same, engine, first_order):
     loop, tasks = InnerLoop(mlp(), engine=engine, first_order=first_order), make_tasks(tasks=4)
@@ -100,18 +98,15 @@ def test_the_dual_form_on_frozen_features_of_any_shape(make_tasks, same, before,
     }[before]
     model = nn.Sequential(*(module.requires_grad_(False) for module in frozen), *mlp()).double()
     expected = everything(InnerLoop(model, engine="loop", adapt=adapt), make_tasks(shape))
-    assert InnerLoop(model, adapt=adapt).engine == "dual"
-    found = everything(InnerLoop(model, adapt=adapt), make_tasks(shape))
-    for what in expected:
-        same(found[what], expected[what])
+    auto = InnerLoop(model, adapt=adapt)
+    assert auto.engine == "dual"
+    same(everything(auto, make_tasks(shape)), expected)
 
 
 def test_the_dual_form_copes_with_more_examples_than_features_and_fewer(make_tasks, same):
     for dim, support, query in ((2, 30, 1), (40, 2, 30), (1, 1, 1)):
         model, tasks = mlp(dim=dim), make_tasks((dim,), support=support, query=query)
-        one, other = (everything(InnerLoop(model, engine=e), tasks) for e in ("loop", "dual"))
-        for what in one:
-            same(other[what], one[what])
+        same(*(everything(InnerLoop(model, engine=engine), tasks) for engine in ("dual", "loop")))
 
 
 # ------------------------------------------------------------------------------------ batched and loop
@@ -293,7 +288,7 @@ def replaced(model, weights):
     return twin
 
 
-def by_replacing(model, tasks, adapting, *, steps, first_order=False):
+def by_replacing(model, tasks, adapting, *, steps=2, first_order=False):
     """MAML one task at a time on copies: query losses, meta-gradients, adapted weights, outputs."""
     losses, outputs, adapted = [], [], []
     for sx, sy, qx, qy in zip(*tasks, strict=True):
@@ -317,20 +312,21 @@ def by_replacing(model, tasks, adapting, *, steps, first_order=False):
 def test_every_kind_of_model(make_tasks, same, name, adapt, first_order):
     model, shape = build(name)
     tasks = make_tasks(**shape)
-    loop = InnerLoop(model, steps=2, adapt=adapt, engine="loop", first_order=first_order)
+    settings = {"steps": 2, "adapt": adapt, "first_order": first_order}
+    loop = InnerLoop(model, engine="loop", **settings)
     expected = everything(loop, tasks)
-    losses, gradients, adapted, outputs = by_replacing(
-        model, tasks, loop.network.adapting, steps=2, first_order=first_order
-    )
+    losses, gradients, adapted, outputs = by_replacing(model, tasks, loop.network.adapting, first_order=first_order)
     same(expected["losses, gradients"], (losses, gradients))
     same(expected["adapted"], adapted)
     same(expected["outputs"], outputs)
-    batched = everything(InnerLoop(model, steps=2, adapt=adapt, engine="batched", first_order=first_order), tasks)
-    for what in expected:
-        same(batched[what], expected[what])
-    auto = InnerLoop(model, steps=2, adapt=adapt, first_order=first_order)
-    same(auto.gradients(tasks, RATE), expected["losses, gradients"])
+    for engine in ("batched", "auto"):
+        same(everything(InnerLoop(model, engine=engine, **settings), tasks), expected)
     same(loop.outputs(tasks, RATE, steps=0), torch.stack([model(x) for x in tasks.query_x]).detach())
+
+
+def agree_and_start_at_the_model(model, tasks, same):
+    same(*(everything(InnerLoop(model, engine=engine), tasks) for engine in ("loop", "batched")))
+    same(InnerLoop(model).outputs(tasks, RATE, steps=0), model(tasks.query_x).detach())
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")  # torch has no vmap rule for it
@@ -338,14 +334,8 @@ def test_a_weight_norm_is_no_plain_linear_layer(make_tasks, same):
     torch.manual_seed(0)
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(6, 4))
     model = nn.Sequential(normed, nn.ReLU(), nn.Linear(4, 3)).double()
-    one, other = (everything(InnerLoop(model, engine=e), make_tasks()) for e in ("loop", "batched"))
-    assert "0.parametrizations.weight.original0" in one["adapted"]
-    for what in one:
-        same(other[what], one[what])
-    same(
-        InnerLoop(model).outputs(make_tasks(), RATE, steps=0),
-        model(make_tasks().query_x).detach(),
-    )
+    assert "0.parametrizations.weight.original0" in InnerLoop(model).network.adapting
+    agree_and_start_at_the_model(model, make_tasks(), same)
 
 
 @pytest.mark.parametrize("engine", ["loop", "batched"])
@@ -382,9 +372,7 @@ def test_windows_of_what_changes_from_step_to_step_are_not_kept():
 def test_a_hook_is_called_by_every_engine(make_tasks, same):
     model = mlp()
     model[0].register_forward_hook(lambda module, inputs, output: output * 3)
-    one, other = (everything(InnerLoop(model, engine=e), make_tasks()) for e in ("loop", "batched"))
-    same(list(other.values()), list(one.values()))
-    same(InnerLoop(model).outputs(make_tasks(), RATE, steps=0), model(make_tasks().query_x).detach())
+    agree_and_start_at_the_model(model, make_tasks(), same)
 
 
 def test_a_hook_on_the_way_back_is_called_by_the_loop(make_tasks):
@@ -401,8 +389,7 @@ def test_a_hook_on_the_way_back_is_called_by_the_loop(make_tasks):
 def test_one_task_is_no_batch_and_gets_the_same(make_tasks, same, name):
     model, shape = build(name)
     auto, batched = (InnerLoop(model, steps=2, engine=engine) for engine in ("auto", "batched"))
-    same(list(everything(auto, make_tasks(**shape, tasks=1)).values()),
-         list(everything(batched, make_tasks(**shape, tasks=1)).values()))  # fmt: skip
+    same(*(everything(loop, make_tasks(**shape, tasks=1)) for loop in (auto, batched)))
     assert auto.engine_for(1) == "loop" and batched.engine_for(1) == "batched"
     assert auto.engine_for(2) == auto.engine == ("loop" if name == "own module" else "batched")
     assert InnerLoop(mlp()).engine_for(1) == "dual"
@@ -436,8 +423,7 @@ def test_learned_rates(make_tasks, same, name, first_order, adapt, elementwise):
         gradients = found[-1]["losses, gradients"][1]
         assert {f"rate of {n}" for n in rates} < set(gradients)
         assert all(gradients[f"rate of {n}"].shape == rates[n].shape for n in rates)
-    for what in found[0]:
-        same(found[1][what], found[0][what])
+    same(*found)
 
 
 def test_equal_rates_are_one_rate(make_tasks, same):
@@ -445,7 +431,7 @@ def test_equal_rates_are_one_rate(make_tasks, same):
     rates = {name: torch.full_like(p, RATE) for name, p in model.named_parameters()}
     for engine in ("loop", "batched"):
         loop = InnerLoop(model, engine=engine, one_rate=False)
-        same(list(everything(loop, tasks, rates).values()), list(everything(loop, tasks).values()))
+        same(everything(loop, tasks, rates), everything(loop, tasks))
     assert InnerLoop(model, one_rate=False).engine == "batched"
 
 
@@ -493,9 +479,9 @@ def test_forward_each_is_every_task_under_its_own_weights(make_tasks, same):
 def test_task_losses_are_torchs_task_by_task(make_tasks):
     tasks = make_tasks(ways=4)
     outputs = torch.randn(3, 6, 4, dtype=torch.float64)
-    for task, loss in enumerate(task_losses(outputs, tasks.support_y)):
-        torch.testing.assert_close(loss, nn.functional.cross_entropy(outputs[task], tasks.support_y[task]))
     y = torch.randn(3, 6, dtype=torch.float64)
-    for task, loss in enumerate(task_losses(outputs[..., :1], y)):
-        torch.testing.assert_close(loss, nn.functional.mse_loss(outputs[task, :, 0], y[task]))
+    for task in range(3):
+        loss, square = (task_losses(out, t)[task] for out, t in ((outputs, tasks.support_y), (outputs[..., :1], y)))
+        torch.testing.assert_close(loss, nn.functional.cross_entropy(outputs[task], tasks.support_y[task]))
+        torch.testing.assert_close(square, nn.functional.mse_loss(outputs[task, :, 0], y[task]))
     torch.testing.assert_close(task_losses(outputs[0], tasks.support_y[0]), task_losses(outputs, tasks.support_y)[0])

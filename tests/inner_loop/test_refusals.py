@@ -14,17 +14,6 @@ from metalearn_lib.learners import mlp
 L, S = nn.Linear, nn.Sequential
 
 
-class Last(nn.Module):
-    """A recurrent layer, of which the last state is kept."""
-
-    def __init__(self, kind):
-        super().__init__()
-        self.layer = kind(2, 3, batch_first=True)
-
-    def forward(self, x):
-        return self.layer(x)[0][:, -1]
-
-
 class Cell(nn.Module):
     def __init__(self, kind):
         super().__init__()
@@ -38,22 +27,16 @@ class Cell(nn.Module):
 
 
 class Attention(nn.Module):
-    """torch's fused attention in one of its three forms, averaged over the words."""
+    """torch's fused attention, as a module or as a function, averaged over the words."""
 
-    def __init__(self, form):
+    def __init__(self, attend=None):
         super().__init__()
-        self.form, self.enter = form, L(2, 12)
-        if form == "MultiheadAttention":
-            self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
-        elif form == "TransformerEncoderLayer":
-            self.attention = nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True)
+        self.enter, self.attend = L(2, 12), attend
 
     def forward(self, x):
         q, k, v = self.enter(x).chunk(3, -1)
-        if self.form == "MultiheadAttention":
-            return self.attention(q, k, v, need_weights=False)[0].mean(1)
-        if self.form == "TransformerEncoderLayer":
-            return self.attention(q).mean(1)
+        if self.attend is not None:
+            return self.attend(q, k, v, need_weights=False)[0].mean(1)
         return nn.functional.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None])[:, 0].mean(1)
 
 
@@ -83,10 +66,20 @@ class Deciding(nn.Module):
 
 
 SEQUENCE, NUMBERS, WORDS = {"shape": (4, 2)}, {"shape": (6,)}, {"shape": (4,), "words": 9}
+
+
+def recurrent(kind):
+    return lambda: S(kind(2, 3, batch_first=True), Keep(), L(12, 3))
+
+
+def fused():
+    return S(L(2, 4), nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True), Keep(), L(16, 3))
+
+
 BATCHED = {
-    "LSTM": (lambda: S(Last(nn.LSTM), L(3, 3)), SEQUENCE, r"0\.layer \(LSTM\) is recurrent, and torch.vmap"),
-    "GRU": (lambda: S(Last(nn.GRU), L(3, 3)), SEQUENCE, r"0\.layer \(GRU\) is recurrent"),
-    "RNN": (lambda: S(Last(nn.RNN), L(3, 3)), SEQUENCE, r"0\.layer \(RNN\) is recurrent"),
+    "LSTM": (recurrent(nn.LSTM), SEQUENCE, r"0 \(LSTM\) is recurrent, and torch.vmap"),
+    "GRU": (recurrent(nn.GRU), SEQUENCE, r"0 \(GRU\) is recurrent"),
+    "RNN": (recurrent(nn.RNN), SEQUENCE, r"0 \(RNN\) is recurrent"),
     "LSTMCell": (lambda: S(Cell(nn.LSTMCell), L(3, 3)), SEQUENCE, r"0\.cell \(LSTMCell\) is recurrent"),
     "GRUCell": (lambda: S(Cell(nn.GRUCell), L(3, 3)), SEQUENCE, r"0\.cell \(GRUCell\) is recurrent"),
     "batch norm": (lambda: S(L(6, 4), nn.BatchNorm1d(4), nn.ReLU(), L(4, 3)), NUMBERS,
@@ -97,8 +90,7 @@ BATCHED = {
                     r"0 \(Embedding\) has a padding_idx"),
     "max_norm": (lambda: S(nn.Embedding(9, 3, max_norm=9.0), nn.Flatten(), L(12, 3)), WORDS,
                  r"0 \(Embedding\) has a max_norm"),
-    "attention": (lambda: S(L(2, 4), nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True), Keep(), L(16, 3)),
-                  SEQUENCE, r"1\.self_attn \(MultiheadAttention\) has a fused kernel"),
+    "attention": (fused, SEQUENCE, r"1\.self_attn \(MultiheadAttention\) has a fused kernel"),
     "EmbeddingBag": (lambda: S(nn.EmbeddingBag(9, 3), L(3, 3)), WORDS, r"0 \(EmbeddingBag\) has no second"),
 }  # fmt: skip
 FIRST_ORDER_ONLY = {"attention", "EmbeddingBag", "max_norm"}
@@ -123,7 +115,7 @@ def test_below_the_layers_that_adapt_all_may_stand_that_treats_texts_alike(make_
     torch.manual_seed(0)
     for model, shape in (
         (S(nn.Embedding(9, 3, padding_idx=0), nn.Flatten(), L(12, 3)), WORDS),
-        (S(nn.LSTM(2, 3, batch_first=True), Keep(), L(12, 3)), SEQUENCE),
+        (recurrent(nn.LSTM)(), SEQUENCE),
     ):
         tasks = make_tasks(**shape)
         loop, batched = (InnerLoop(model.double(), adapt="head", engine=e) for e in ("loop", "batched"))
@@ -190,21 +182,28 @@ def test_modules_of_ones_own_take_the_loop(make_tasks, same, model):
 # ------------------------------------------------------------------------------- no second derivative
 
 
-@pytest.mark.parametrize("form", ["MultiheadAttention", "TransformerEncoderLayer", "scaled_dot_product_attention"])
+NO_SECOND = {
+    "module": lambda: S(Attention(nn.MultiheadAttention(4, 2, batch_first=True)), L(4, 3)),
+    "function": lambda: S(Attention(), L(4, 3)),
+    "layer": fused,
+}
+
+
+@pytest.mark.parametrize("form", NO_SECOND)
 def test_fused_attention_has_no_second_derivative(make_tasks, form):
     torch.manual_seed(0)
-    model, tasks = S(Attention(form), L(4, 3)).double(), make_tasks((4, 2))
+    model, tasks = NO_SECOND[form]().double(), make_tasks((4, 2))
     with pytest.raises(EngineRefused, match=r"no second derivative.*first_order=True.*encoders\.SelfAttention"):
         InnerLoop(model, steps=2).gradients(tasks, 0.1)
     assert InnerLoop(model, steps=2).outputs(tasks, 0.1).isfinite().all()
     assert InnerLoop(model, steps=2).displacement(tasks, 0.1)[0].isfinite().all()
     _, gradients = InnerLoop(model, steps=2, first_order=True).gradients(tasks, 0.1)
-    assert gradients["0.enter.weight"].abs().sum() > 0
+    assert next(iter(gradients.values())).abs().sum() > 0
 
 
 def test_an_embedding_bag_has_none_either(make_tasks):
     with pytest.raises(EngineRefused, match="no second derivative"):
-        InnerLoop(S(nn.EmbeddingBag(9, 3), L(3, 3)).double()).gradients(make_tasks((4,), words=9), 0.1)
+        InnerLoop(BATCHED["EmbeddingBag"][0]().double()).gradients(make_tasks((4,), words=9), 0.1)
 
 
 def test_other_errors_of_a_model_pass_unchanged(make_tasks):
@@ -220,54 +219,30 @@ def test_other_errors_of_a_model_pass_unchanged(make_tasks):
 
 
 ALL = ["loop", "batched", "dual"]
+ASKED = ["gradients", "displacement", "outputs", "adapt"]
+DIVERGING = {  # what spoils the tasks, how far they are followed, and what is said
+    "the last step": (lambda t: t.support_y.mul_(1e150), 1, 1e300, "adapt", "the result of inner step 1 .* rate 1e"),
+    "a query loss": (lambda t: t.query_y[2].fill_(1e200), 5, 0.1, "gradients", "the result of inner step 5 is NaN"),
+    "one bad task": (lambda t: t.support_x[1].mul_(1e60), 5, 0.1, "outputs", "the loss of inner step 2 of 5"),
+    "inputs": (lambda t: t.support_x[2, 0].fill_(math.nan), 5, 0.1, "gradients",
+               "inner step 1 of 5 [^;]*; check the inputs, and the initial weights, [^;]*$"),
+    **{what: (lambda t: t, 10, 50, what, r"the loss of inner step [3-9] of 10 is NaN or infinite at the inner rate 50; "
+                                         "lower inner_lr") for what in ASKED},
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("what", ["gradients", "displacement", "outputs", "adapt"])
+@pytest.mark.parametrize("name", DIVERGING)
 @pytest.mark.parametrize("engine", ALL)
-def test_an_inner_rate_that_diverges_is_named_with_its_step(make_tasks, engine, what):
+def test_divergence_is_named_with_its_step_and_rate(make_tasks, engine, name):
+    spoil, steps, rate, what, message = DIVERGING[name]
     torch.manual_seed(0)
-    loop = InnerLoop(mlp(6, 8, 1).double(), steps=10, engine=engine)
-    message = r"the loss of inner step [3-9] of 10 is NaN or infinite at the inner rate 50; lower inner_lr"
+    loop, tasks = InnerLoop(mlp(6, 8, 1).double(), steps=steps, engine=engine), make_tasks(regression=True)
+    spoil(tasks)
     with pytest.raises(InnerLoopDiverged, match=message) as caught:
-        getattr(loop, what)(make_tasks(regression=True), 50)
+        getattr(loop, what)(tasks, rate)
     assert isinstance(caught.value, TrainingDiverged)
-
-
-@pytest.mark.parametrize("engine", ALL)
-def test_a_last_step_that_diverges_is_named(make_tasks, engine):
-    torch.manual_seed(0)
-    tasks = make_tasks(regression=True)
-    loop = InnerLoop(mlp(6, 8, 1).double(), steps=1, engine=engine)
-    with pytest.raises(InnerLoopDiverged, match="the result of inner step 1 is NaN or infinite at the inner rate 1e"):
-        loop.adapt(tasks._replace(support_y=tasks.support_y * 1e150), 1e300)
-
-
-@pytest.mark.parametrize("engine", ALL)
-def test_a_query_loss_that_overflows_is_found(make_tasks, engine):
-    tasks = make_tasks(regression=True)
-    tasks.query_y[2, 0] = 1e200
-    with pytest.raises(InnerLoopDiverged, match="the result of inner step 5 is NaN or infinite"):
-        InnerLoop(mlp(6, 8, 1).double(), engine=engine).gradients(tasks, 0.1)
-
-
-@pytest.mark.parametrize("engine", ALL)
-def test_one_bad_task_among_good_ones_is_found(make_tasks, engine):
-    torch.manual_seed(0)
-    tasks = make_tasks(regression=True)
-    tasks.support_x[1] *= 1e60
-    loop = InnerLoop(mlp(6, 8, 1).double(), engine=engine)
-    with pytest.raises(InnerLoopDiverged, match="inner step 2 of 5"):
-        loop.outputs(tasks, 0.1)
-    assert loop.outputs(tasks.one(0), 0.1).isfinite().all()
-
-
-@pytest.mark.parametrize("engine", ALL)
-def test_inputs_that_are_not_finite_are_not_blamed_on_the_rate(make_tasks, engine):
-    tasks = make_tasks()
-    tasks.support_x[2, 0, 0] = math.nan
-    with pytest.raises(InnerLoopDiverged, match=r"inner step 1 of 5 .* check the inputs") as caught:
-        InnerLoop(mlp(6, 4, 3).double(), engine=engine).gradients(tasks, 0.1)
-    assert "lower" not in str(caught.value)
+    if name == "one bad task":
+        assert loop.outputs(tasks.one(0), rate).isfinite().all()
 
 
 @pytest.mark.parametrize("engine", ["loop", "batched"])
@@ -282,23 +257,47 @@ def test_learned_rates_that_diverge_are_named(make_tasks, engine):
 # -------------------------------------------------------------------------------------------- bad input
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1.5, True, "5", None])
-def test_steps_must_be_a_whole_number(steps):
-    with pytest.raises(ValueError, match=r"inner_steps=.*whole number ≥ 1"):
-        InnerLoop(mlp(6, 4, 3), steps=steps)
+def head_frozen():
+    model = mlp(6, 4, 3)
+    model[2].requires_grad_(False)
+    return model
 
 
-@pytest.mark.parametrize("steps", [-1, 1.5, True])
-def test_steps_of_a_call_too(make_tasks, steps):
-    with pytest.raises(ValueError, match=r"steps=.*whole number ≥ 0"):
-        InnerLoop(mlp(6, 4, 3).double()).outputs(make_tasks(), 0.1, steps=steps)
+NO_NAME = r"no parameter begins with .*there are 0\.weight, 0\.bias, 2\.weight"
+NOTHING = "no trainable parameter, so there is nothing to adapt; give it a head"
+FROZEN = r"2\.(weight|bias).* cannot adapt, as requires_grad is False; unfreeze"
+SPARSE = S(nn.Embedding(9, 3, sparse=True), nn.Flatten(), L(12, 3))
 
 
-@pytest.mark.parametrize("rate", [0, -0.1, math.nan, math.inf])
-@pytest.mark.parametrize("what", ["gradients", "displacement", "outputs", "adapt"])
-def test_the_rate_must_be_a_positive_number(make_tasks, rate, what):
-    with pytest.raises(ValueError, match=r"inner_lr=.*finite number > 0"):
-        getattr(InnerLoop(mlp(6, 4, 3).double()), what)(make_tasks(), rate)
+@pytest.mark.parametrize(
+    ("model", "settings", "message"),
+    [
+        *((mlp(6, 4, 3), {"steps": n}, "inner_steps=.*whole number ≥ 1") for n in (0, -1, 1.5, True, "5", None)),
+        *((model, {}, NOTHING) for model in (nn.ReLU(), S(), mlp(6, 4, 3).requires_grad_(False))),
+        *((head_frozen(), {"adapt": a}, FROZEN) for a in ("head", ("2.",), "2.bias", ("0.", "2.weight"))),
+        *((mlp(6, 4, 3), {"adapt": a}, NO_NAME) for a in ("body", ("2.", "encoder."), (), ["3"])),
+        (SPARSE, {}, "0: sparse gradients cannot adapt"),
+        (mlp(6, 4, 3), {"engine": "vmap"}, "engine='vmap': use 'auto', 'loop', 'batched' or 'dual'"),
+    ],
+)
+def test_what_cannot_be_an_inner_loop(model, settings, message):
+    with pytest.raises(ValueError, match=message):
+        InnerLoop(model, **settings)
+
+
+def test_what_is_frozen_stays_behind():
+    assert InnerLoop(head_frozen()).network.adapting == ("0.weight", "0.bias")
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_a_call_needs_a_positive_rate_and_a_whole_number_of_steps(make_tasks, what):
+    ask, tasks = getattr(InnerLoop(mlp(6, 4, 3).double()), what), make_tasks()
+    for rate in (0, -0.1, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"inner_lr=.*finite number > 0"):
+            ask(tasks, rate)
+    for steps in (-1, 1.5, True) if what in ("outputs", "adapt") else ():
+        with pytest.raises(ValueError, match=r"steps=.*whole number ≥ 0"):
+            ask(tasks, 0.1, steps=steps)
 
 
 def test_rates_need_the_names_of_what_adapts_and_another_engine(make_tasks):
@@ -312,37 +311,6 @@ def test_rates_need_the_names_of_what_adapts_and_another_engine(make_tasks):
     assert InnerLoop(model, one_rate=False, adapt=("0.",)).outputs(tasks, rates).shape == (3, 5, 3)
 
 
-@pytest.mark.parametrize("model", [nn.ReLU(), S(), mlp(6, 4, 3).requires_grad_(False)], ids=["ReLU", "empty", "frozen"])
-def test_a_model_without_trainable_parameters(model):
-    with pytest.raises(ValueError, match="no trainable parameter, so there is nothing to adapt; give it a head"):
-        InnerLoop(model)
-
-
-@pytest.mark.parametrize("adapt", ["head", ("2.",), "2.bias", ("0.", "2.weight")])
-def test_frozen_parameters_cannot_adapt(adapt):
-    model = mlp(6, 4, 3)
-    model[2].requires_grad_(False)
-    with pytest.raises(ValueError, match=r"2\.(weight|bias).* cannot adapt, as requires_grad is False; unfreeze"):
-        InnerLoop(model, adapt=adapt)
-    assert InnerLoop(model).network.adapting == ("0.weight", "0.bias")
-
-
-@pytest.mark.parametrize("adapt", ["body", ("2.", "encoder."), (), ["3"]])
-def test_names_that_match_nothing(adapt):
-    with pytest.raises(ValueError, match=r"no parameter begins with .*there are 0\.weight, 0\.bias, 2\.weight"):
-        InnerLoop(mlp(6, 4, 3), adapt=adapt)
-
-
-def test_sparse_gradients_are_refused():
-    with pytest.raises(ValueError, match="0: sparse gradients cannot adapt"):
-        InnerLoop(S(nn.Embedding(9, 3, sparse=True), nn.Flatten(), L(12, 3)))
-
-
-def test_an_unknown_engine():
-    with pytest.raises(ValueError, match="engine='vmap': use 'auto', 'loop', 'batched' or 'dual'"):
-        InnerLoop(mlp(6, 4, 3), engine="vmap")  # type: ignore[arg-type]
-
-
 class Hidden(nn.Module):
     """Its number of outputs cannot be read off its last module."""
 
@@ -354,7 +322,7 @@ class Hidden(nn.Module):
         return self.layer(x) if self.out else self.layer(x)[:, 0]
 
 
-@pytest.mark.parametrize("what", ["gradients", "displacement", "outputs", "adapt"])
+@pytest.mark.parametrize("what", ASKED)
 @pytest.mark.parametrize("engine", ["loop", "batched", "dual", "hidden"])
 def test_mismatched_ways(make_tasks, engine, what):
     def answer(out, tasks):
@@ -397,24 +365,16 @@ def test_what_is_frozen_later_is_named(make_tasks, engine, adapt):
         loop.gradients(make_tasks(), 0.1)
 
 
-@pytest.mark.parametrize("what", ["gradients", "displacement", "outputs", "adapt"])
-@pytest.mark.parametrize("engine", ALL)
-def test_a_module_that_was_replaced_is_named(make_tasks, engine, what):
-    model = mlp(6, 4, 3).double()
-    loop, tasks = InnerLoop(model, engine=engine), make_tasks()
-    getattr(loop, what)(tasks, 0.1)
-    model[0] = nn.Linear(6, 4).double()
-    with pytest.raises(ValueError, match="Linear: replaced after the inner loop was made; make a new one"):
-        getattr(loop, what)(tasks, 0.1)
-
-
+@pytest.mark.parametrize("what", ASKED)
 @pytest.mark.parametrize("engine", [*ALL, "auto"])
-def test_modules_that_changed_places_are_noticed(make_tasks, engine):
-    model = S(L(6, 6), nn.ReLU(), L(6, 6)).double()
-    loop = InnerLoop(model, engine=engine)
-    model[0], model[2] = model[2], model[0]
-    with pytest.raises(ValueError, match="modules: replaced after"):
-        loop.outputs(make_tasks(), 0.1)
+def test_modules_that_were_replaced_or_changed_places_are_named(make_tasks, engine, what):
+    model, tasks = S(L(6, 6), nn.ReLU(), L(6, 6)).double(), make_tasks()
+    for change, name in ((lambda: (model[2], model[0]), "modules"), (lambda: (L(6, 6).double(), model[2]), "Linear")):
+        loop = InnerLoop(model, engine=engine)
+        getattr(loop, what)(tasks, 0.1)
+        model[0], model[2] = change()
+        with pytest.raises(ValueError, match=f"^{name}: replaced after the inner loop was made; make a new one"):
+            getattr(loop, what)(tasks, 0.1)
 
 
 @pytest.mark.parametrize("engine", ALL)

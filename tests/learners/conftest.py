@@ -7,6 +7,7 @@ import torch
 from metalearn_lib import EpisodeSampler
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Encoder
+from metalearn_lib.text import WordVectors, tokenize
 
 
 class Table(Encoder):
@@ -18,9 +19,6 @@ class Table(Encoder):
 
     def _prepare(self, texts):
         return self.vectors[[int(text) for text in texts]]
-
-    def encode(self, prepared):
-        return prepared
 
 
 @pytest.fixture(scope="session")
@@ -40,9 +38,7 @@ def halves(puzzle):
     """Samplers over 16 training classes and 8 test classes."""
     corpus, _ = puzzle
     train, test = corpus.only(corpus.classes[:16]), corpus.only(corpus.classes[16:])
-    return EpisodeSampler(train, n_way=5, k_shot=3, n_query=10, seed=0), EpisodeSampler(
-        test, n_way=5, k_shot=3, n_query=10, seed=1
-    )
+    return [EpisodeSampler(half, n_way=5, k_shot=3, n_query=10, seed=i) for i, half in enumerate((train, test))]
 
 
 @pytest.fixture(scope="session")
@@ -63,8 +59,16 @@ def words() -> Corpus:
 
 
 @pytest.fixture(scope="session")
-def small_vectors(words):
-    from metalearn_lib.text import WordVectors, tokenize
+def vectors_of():
+    """Random vectors for the words of a corpus."""
 
-    vocabulary = sorted({w for t in words.texts for w in tokenize(t)})
-    return WordVectors.from_array(vocabulary, np.random.default_rng(0).normal(size=(len(vocabulary), 8)))
+    def make(corpus, dim, seed=0):
+        vocabulary = sorted({word for text in corpus.texts for word in tokenize(text)})
+        return WordVectors.from_array(vocabulary, np.random.default_rng(seed).normal(size=(len(vocabulary), dim)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_vectors(words, vectors_of):
+    return vectors_of(words, 8)

@@ -27,15 +27,8 @@ def episodes():
 
 
 def each_query(episodes):
-    for task in range(len(episodes)):
-        for query in range(episodes.query_x.shape[1]):
-            yield (
-                task,
-                query,
-                episodes.support_x[task],
-                episodes.support_y[task],
-                episodes.query_x[task, query],
-            )
+    for task, query in np.ndindex(*episodes.query_x.shape[:2]):
+        yield task, query, episodes.support_x[task], episodes.support_y[task], episodes.query_x[task, query]
 
 
 def test_prototypical(episodes):

@@ -11,10 +11,24 @@ import pytest
 import torch
 from torch import nn
 
-from metalearn_lib import ANIL, MAML, Blend, EpisodeSampler, Matching, Prototypical, Reptile, TextModel, meta_train
+from metalearn_lib import (
+    ANIL,
+    MAML,
+    Blend,
+    EpisodeSampler,
+    Matching,
+    MetaSGD,
+    MultiTask,
+    Prototypical,
+    Reptile,
+    TextModel,
+    meta_train,
+    mlp,
+)
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Averaged, Convolutional, Frozen, Projected, Standardised, Whitened
 from metalearn_lib.learners import Centroid, DistributionalSignatures, MetaLearner
+from metalearn_lib.meta_optimizers import LearnedOptimizer
 from metalearn_lib.text import WordVectors
 
 WORDS = ["play", "jazz", "rain", "sun", "pizza", "soup"]
@@ -40,21 +54,21 @@ def cnn(**options: object) -> Convolutional:
 
 
 def head() -> nn.Module:
-    return nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    return mlp(5, 4, 3)
 
 
 PAIRS = {
     "dropout": (lambda: projected(dropout=0.2), lambda: projected(dropout=0.5)),
-    "normalise": (lambda: projected(), lambda: projected(normalise=True)),
-    "weighting": (lambda: projected(), lambda: projected(averaged(weighting="sif"))),
-    "idf": (lambda: projected(), lambda: projected(averaged(weighting="idf", background=CORPUS))),
+    "normalise": (projected, lambda: projected(normalise=True)),
+    "weighting": (projected, lambda: projected(averaged(weighting="sif"))),
+    "idf": (projected, lambda: projected(averaged(weighting="idf", background=CORPUS))),
     "background": (
         lambda: projected(averaged(weighting="idf", background=CORPUS)),
         lambda: projected(averaged(weighting="idf", background=OTHER)),
     ),
-    "log_counts": (lambda: projected(), lambda: projected(averaged(log_counts=True))),
-    "vectors": (lambda: projected(), lambda: projected(averaged(vectors=vectors(1)))),
-    "words": (lambda: projected(), lambda: projected(averaged(vectors=vectors(words=WORDS[::-1])))),
+    "log_counts": (projected, lambda: projected(averaged(log_counts=True))),
+    "vectors": (projected, lambda: projected(averaged(vectors=vectors(1)))),
+    "words": (projected, lambda: projected(averaged(vectors=vectors(words=WORDS[::-1])))),
     "max_length": (lambda: Prototypical(cnn(max_length=9)), lambda: Prototypical(cnn(max_length=10))),
     "class": (lambda: Prototypical(cnn()), lambda: Matching(cnn())),
     "distance": (lambda: Prototypical(cnn()), lambda: Prototypical(cnn(), distance="cosine")),
@@ -78,10 +92,12 @@ PAIRS = {
     "what adapts": (lambda: MAML(head()), lambda: MAML(head(), adapt="2")),
     "test steps": (lambda: ANIL(head()), lambda: ANIL(head(), test_steps=9)),
     "queries": (lambda: Reptile(head()), lambda: Reptile(head(), use_queries=False)),
-    "activation": (
-        lambda: MAML(nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))),
-        lambda: MAML(nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))),
-    ),
+    "activation": (lambda: MAML(head()), lambda: MAML(nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3)))),
+    "hidden": (lambda: MAML(head()), lambda: MAML(mlp(5, 9, 3))),
+    "learned rates": (lambda: MAML(head(), one_rate=False), lambda: MetaSGD(head())),
+    "horizon": (lambda: LearnedOptimizer(head()), lambda: LearnedOptimizer(head(), horizon=40)),
+    "method": (lambda: Reptile(head()), lambda: MultiTask(head())),
+    "order of the classes": (lambda: MultiTask(head(), classes=["a", "b"]), lambda: MultiTask(head(), classes="ba")),
     "text model": (
         lambda: MAML(TextModel(averaged(), head())),
         lambda: MAML(TextModel(averaged(log_counts=True), head())),

@@ -11,18 +11,7 @@ from metalearn_lib.episodes import Episodes
 from metalearn_lib.errors import InnerLoopDiverged
 from metalearn_lib.learners import TextModel
 from metalearn_lib.meta_optimizers import Adam, GradientDescent, Problems, minimise, tuned, tuned_for
-
-
-def blobs(number=3, *, seed=0, dtype=torch.float64, examples=12) -> Episodes:
-    random = torch.Generator().manual_seed(seed)
-    centres = torch.randn(number, 2, 4, generator=random, dtype=dtype)
-    y = (torch.arange(examples) % 2).repeat(number, 1)
-    index = y[..., None].expand(-1, -1, 4)
-    x, query = (
-        centres.gather(1, index) + 0.8 * torch.randn(number, examples, 4, generator=random, dtype=dtype)
-        for _ in range(2)
-    )
-    return Episodes(x, y, query, y, 2, examples // 2)
+from tests.meta_optimizers.blobs import blobs
 
 
 def network():
@@ -54,9 +43,8 @@ def test_a_batch_of_problems_is_each_problem_on_its_own_in_torch(name):
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        support, query = (torch.tensor(part, dtype=torch.float64) for part in zip(*seen, strict=True))
-        torch.testing.assert_close(curves.support[task], support, atol=1e-10, rtol=0)
-        torch.testing.assert_close(curves.query[task], query, atol=1e-10, rtol=0)
+        curve = torch.stack([curves.support[task], curves.query[task]], 1)
+        torch.testing.assert_close(curve, torch.tensor(seen, dtype=torch.float64), atol=1e-10, rtol=0)
 
 
 def test_same_seed_same_start_and_batches_whatever_the_rule():
@@ -113,16 +101,10 @@ def test_bad_settings_are_refused():
     with pytest.raises(ValueError, match="steps=0"):
         minimise(Adam(0.1), Problems(network(), blobs()), steps=0)
 
-    class Own(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.w = nn.Parameter(torch.ones(4, 2))
-
-        def forward(self, x):
-            return x @ self.w
-
-    with pytest.raises(ValueError, match="Own has no reset_parameters"):
-        Problems(Own().double(), blobs()).start(seed=0)
+    model = nn.Sequential(nn.Bilinear(4, 4, 2).double())
+    model.w = nn.Parameter(torch.ones(2))
+    with pytest.raises(ValueError, match="Sequential has no reset_parameters"):
+        Problems(model, blobs()).start(seed=0)
     places, labels = torch.zeros(1, 2).long(), torch.tensor([[0, 1]])
     texts = Episodes(places, labels, places, labels, 2, 1, Corpus("letters", ["a", "b"], ["a", "b"]))
     with pytest.raises(ValueError, match="TextModel"):

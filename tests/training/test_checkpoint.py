@@ -92,13 +92,10 @@ def test_a_checkpoint_with_other_content_is_refused_and_nothing_is_taken_over(
     assert torch.equal(state, torch.get_rng_state()) and path.read_bytes() == content
 
 
-def test_a_flipped_bit_is_refused(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"run\.safetensors cannot be read \(its checksum is wrong.*delete it to start"
-    ):
+@pytest.mark.parametrize("damage", [lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda data: data[:-100]])
+def test_a_flipped_bit_and_a_lost_end_are_refused(path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=r"run\.safetensors cannot be read \(.+\); delete it to start"):
         train(path)
 
 
@@ -108,15 +105,10 @@ def test_an_older_checkpoint_without_a_checksum_goes_on(path: Path, tmp_path: Pa
     assert train(tmp_path / "old") == train(path) == train(None)
 
 
-@pytest.mark.parametrize("name", ["", "."])
+@pytest.mark.parametrize("name", ["", ".", "tests"])
 def test_a_name_that_no_file_has_is_refused_before_the_first_step(name: str) -> None:
     with pytest.raises(ValueError, match=r"meta_train\(checkpoint=.*\): not a file; give a file name"):
         train(name)
-
-
-def test_a_folder_is_refused_before_the_first_step(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="not a file; give a file name"):
-        train(tmp_path)
 
 
 def test_numbers_of_numpy_are_settings_too(path: Path) -> None:
@@ -124,12 +116,9 @@ def test_numbers_of_numpy_are_settings_too(path: Path) -> None:
 
 
 def test_the_learner_is_left_in_evaluation_mode_whatever_happens(path: Path) -> None:
-    for broken in (False, True):
-        model = learner()
-        if broken:
-            path.write_bytes(b"broken")
-            with pytest.raises(ValueError, match="cannot be read"):
-                train(path, model)
-        else:
-            train(None, model)
-        assert not model.training
+    model, broken = learner(), learner()
+    train(None, model)
+    path.write_bytes(b"broken")
+    with pytest.raises(ValueError, match="cannot be read"):
+        train(path, broken)
+    assert not model.training and not broken.training

@@ -7,10 +7,25 @@ import threading
 import pytest
 import torch
 
-from metalearn_lib import MAML, EpisodeSampler, Prototypical, SinusoidSampler, evaluate, meta_train
+from metalearn_lib import (
+    ANIL,
+    MAML,
+    EpisodeSampler,
+    MetaSGD,
+    MultiTask,
+    Prototypical,
+    Reptile,
+    SinusoidSampler,
+    TextModel,
+    evaluate,
+    meta_train,
+    mlp,
+)
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.encoders import Convolutional
+from metalearn_lib.encoders import Convolutional, Frozen
 from metalearn_lib.errors import TrainingDiverged
+from metalearn_lib.meta_optimizers import LearnedOptimizer
+from metalearn_lib.optimise import weights_of
 from metalearn_lib.text import WordVectors
 
 WORDS = [f"w{i}" for i in range(40)]
@@ -29,14 +44,14 @@ def corpus() -> Corpus:
     return Corpus("letters", texts, labels)
 
 
-@pytest.fixture
-def learner():
-    def fresh(dim: int = 6) -> Prototypical:
-        torch.manual_seed(0)
-        vectors = WordVectors.from_array(WORDS, torch.randn(40, dim).numpy())
-        return Prototypical(Convolutional(vectors, widths=(1, 2), channels=4, max_length=8, dropout=0.3))
+def cnn(dim: int = 6) -> Convolutional:
+    torch.manual_seed(0)
+    vectors = WordVectors.from_array(WORDS, torch.randn(40, dim).numpy())
+    return Convolutional(vectors, widths=(1, 2), channels=4, max_length=8, dropout=0.3)
 
-    return fresh
+
+def learner(dim: int = 6) -> Prototypical:
+    return Prototypical(cnn(dim))
 
 
 @pytest.fixture
@@ -45,30 +60,28 @@ def samplers(corpus):
     return EpisodeSampler(corpus, seed=0, **options), EpisodeSampler(corpus, seed=1, **options)
 
 
-OPTIONS = {
-    "steps": 30,
-    "tasks_per_step": 2,
-    "lr": 0.01,
-    "validate_every": 10,
-    "valid_episodes": 10,
-    "progress": False,
-}
+OPTIONS = {"steps": 30, "tasks_per_step": 2, "lr": 0.01, "validate_every": 10, "valid_episodes": 10, "progress": False}
 
 
-def weights(learner) -> dict[str, torch.Tensor]:
-    return {k: v.clone() for k, v in learner.state_dict().items()}
+@pytest.fixture
+def train(samplers):
+    """Meta-train a learner, by default with validation."""
+
+    def run(model, sampler=samplers[0], **options):
+        return meta_train(model, sampler, **{"valid": samplers[1], **OPTIONS, **options})
+
+    return run
 
 
 def same(a, b) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_same_seed_same_numbers(learner, samplers):
+def test_same_seed_same_numbers(train):
     runs = []
     for seed in (0, 0, 1):
         model = learner()
-        history = meta_train(model, samplers[0], valid=samplers[1], seed=seed, **OPTIONS)
-        runs.append((history, weights(model)))
+        runs.append((train(model, seed=seed), weights_of(model)))
     assert runs[0][0] == runs[1][0] and same(runs[0][1], runs[1][1])
     assert runs[0][0].losses != runs[2][0].losses  # dropout differs
 
@@ -80,82 +93,79 @@ class Stop(Exception):
 class StopsAt:
     """A sampler that fails at one step: a process that dies there."""
 
+    error: type[BaseException] = Stop
+
     def __init__(self, sampler, first: int) -> None:
         self.sampler, self.first, self.key = sampler, first, sampler.key
 
     def sample(self, tasks=1, *, first=0):
         if first == self.first:
-            raise Stop
+            self.stop()
         return self.sampler.sample(tasks, first=first)
 
-
-@pytest.mark.parametrize("step", [5, 10, 17, 29])
-def test_a_killed_run_resumes_to_the_very_same_numbers(learner, samplers, tmp_path, step):
-    whole = learner()
-    expected = meta_train(whole, samplers[0], valid=samplers[1], **OPTIONS)
-    with pytest.raises(Stop):
-        meta_train(
-            learner(),
-            StopsAt(samplers[0], step * 2),
-            valid=samplers[1],
-            checkpoint=tmp_path / "c.safetensors",
-            **OPTIONS,
-        )
-    torch.manual_seed(12345)  # whatever happened meanwhile
-    resumed = learner()
-    history = meta_train(resumed, samplers[0], valid=samplers[1], checkpoint=tmp_path / "c.safetensors", **OPTIONS)
-    assert history == expected
-    assert same(weights(resumed), weights(whole))
-    assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+    def stop(self):
+        raise self.error
 
 
-def test_ctrl_c_saves_a_whole_step_and_resumes(learner, samplers, tmp_path):
-    whole = learner()
-    expected = meta_train(whole, samplers[0], valid=samplers[1], **OPTIONS)
+class Interrupts(StopsAt):
+    """A sampler during which somebody presses Ctrl-C."""
 
-    class Interrupts(StopsAt):
-        def sample(self, tasks=1, *, first=0):
-            if first == self.first:
-                os.kill(os.getpid(), signal.SIGINT)
-            return self.sampler.sample(tasks, first=first)
+    error = KeyboardInterrupt
 
-    previous = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        meta_train(
-            learner(),
-            Interrupts(samplers[0], 26),
-            valid=samplers[1],
-            checkpoint=tmp_path / "c.safetensors",
-            **OPTIONS,
-        )
+    def stop(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def over_text(kind, **settings):
+    def build():
+        model = TextModel(cnn(), torch.nn.Sequential(torch.nn.Linear(8, 6), torch.nn.Dropout(0.2), mlp(6, 4, 3)))
+        return kind(model, inner_steps=2, **settings)
+
+    return build
+
+
+KINDS = {
+    "prototypes": learner,
+    "MAML": over_text(MAML),
+    "ANIL": over_text(ANIL),
+    "Meta-SGD": over_text(MetaSGD),
+    "Reptile": over_text(Reptile),
+    "learned optimizer": lambda: LearnedOptimizer(TextModel(Frozen(cnn()), mlp(8, 4, 3)), horizon=6, unroll=2),
+    "joint training": over_text(MultiTask),
+    "joint training of classes": over_text(MultiTask, classes=[f"class {i}" for i in range(8)]),
+}
+
+
+STOPS = [*((kind, 17, StopsAt) for kind in KINDS), *(("prototypes", step, StopsAt) for step in (5, 10, 29))]
+
+
+@pytest.mark.parametrize(("kind", "step", "stop"), [*STOPS, ("prototypes", 13, Interrupts)])
+def test_a_stopped_run_resumes_to_the_very_same_numbers(train, samplers, tmp_path, kind, step, stop):
+    whole, path, previous = KINDS[kind](), tmp_path / "c.safetensors", signal.getsignal(signal.SIGINT)
+    expected = train(whole)
+    with pytest.raises(stop.error):
+        train(KINDS[kind](), stop(samplers[0], step * 2), checkpoint=path)
     assert signal.getsignal(signal.SIGINT) is previous
-    resumed = learner()
-    assert (
-        meta_train(resumed, samplers[0], valid=samplers[1], checkpoint=tmp_path / "c.safetensors", **OPTIONS)
-        == expected
-    )
-    assert same(weights(resumed), weights(whole))
+    torch.manual_seed(12345)  # whatever happened meanwhile
+    resumed = KINDS[kind]()
+    assert train(resumed, checkpoint=path) == expected
+    assert same(weights_of(resumed), weights_of(whole))
+    assert [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+    never = StopsAt(samplers[0], 0)
+    assert train(KINDS[kind](), never, checkpoint=path) == expected  # a finished run is not run again
 
 
-def test_it_also_trains_in_another_thread(learner, samplers):
+def test_it_also_trains_in_another_thread(train):
     done = []
-    thread = threading.Thread(target=lambda: done.append(meta_train(learner(), samplers[0], **{**OPTIONS, "steps": 2})))
+    thread = threading.Thread(target=lambda: done.append(train(learner(), steps=2)))
     thread.start()
     thread.join()
     assert len(done[0].losses) == 2
 
 
-def test_a_finished_run_is_not_run_again(learner, samplers, tmp_path):
-    first = meta_train(learner(), samplers[0], valid=samplers[1], checkpoint=tmp_path / "c", **OPTIONS)
-    again = learner()
-    never = StopsAt(samplers[0], 0)
-    assert meta_train(again, never, valid=samplers[1], checkpoint=tmp_path / "c", **OPTIONS) == first
-
-
-def test_early_stopping_keeps_the_best_weights(learner, samplers):
+def test_early_stopping_keeps_the_best_weights(train, samplers):
     model = learner()
-    options = {**OPTIONS, "steps": 400, "lr": 0.3, "validate_every": 2}
-    history = meta_train(model, samplers[0], valid=samplers[1], patience=3, **options)
+    history = train(model, steps=400, lr=0.3, validate_every=2, patience=3)
     assert history.stopped_early and len(history.losses) < 400
     assert history.valid_steps[-1] - history.best_step == 6
     assert evaluate(model, samplers[1], episodes=10).mean == pytest.approx(max(history.valid_scores))
@@ -188,37 +198,30 @@ def test_a_regression_resumes_with_its_best_error(tmp_path):
     expected, (learner, whole) = sinusoids(lr=0.5), sinusoids(lr=0.5, checkpoint=tmp_path / "c")
     assert whole == expected[1]
     again, history = sinusoids(lr=0.5, checkpoint=tmp_path / "c")  # finished: only read
-    assert history == whole and same(weights(again), weights(learner))
+    assert history == whole and same(weights_of(again), weights_of(learner))
 
 
-def test_a_validation_corpus_stands_for_episodes_of_the_same_shape(learner, samplers, corpus):
-    by_corpus = meta_train(learner(), samplers[0], valid=corpus, **OPTIONS)
-    assert by_corpus == meta_train(learner(), samplers[0], valid=samplers[1], **OPTIONS)
+def test_a_validation_corpus_stands_for_episodes_of_the_same_shape(train, samplers, corpus):
+    assert train(learner(), valid=corpus) == train(learner())
     with pytest.raises(ValueError, match="give valid= a sampler"):
-        meta_train(learner(), StopsAt(samplers[0], 0), valid=corpus, **OPTIONS)
+        train(learner(), StopsAt(samplers[0], 0), valid=corpus)
 
 
-def test_a_checkpoint_of_another_run_is_refused(learner, samplers, tmp_path):
-    meta_train(learner(), samplers[0], checkpoint=tmp_path / "c", **OPTIONS)
-    with pytest.raises(ValueError, match=r"another run \(different: lr\)"):
-        meta_train(learner(), samplers[0], checkpoint=tmp_path / "c", **{**OPTIONS, "lr": 0.02})
-    with pytest.raises(ValueError, match="different: learner"):
-        meta_train(learner(7), samplers[0], checkpoint=tmp_path / "c", **OPTIONS)
-    with pytest.raises(ValueError, match="different: sampler"):
-        meta_train(learner(), samplers[1], checkpoint=tmp_path / "c", **OPTIONS)
-
-
-def test_a_truncated_checkpoint_is_refused(learner, samplers, tmp_path):
+def test_a_checkpoint_of_another_run_is_refused(train, samplers, tmp_path):
     path = tmp_path / "c"
-    meta_train(learner(), samplers[0], checkpoint=path, **OPTIONS)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(ValueError, match="cannot be read"):
-        meta_train(learner(), samplers[0], checkpoint=path, **OPTIONS)
+    train(learner(), checkpoint=path)
+    for model, options, what in (
+        (learner(), {"lr": 0.02}, "lr"),
+        (learner(7), {}, "learner"),
+        (learner(), {"sampler": samplers[1]}, "sampler"),
+    ):
+        with pytest.raises(ValueError, match=rf"another run \(different: {what}\)"):
+            train(model, checkpoint=path, **options)
 
 
-def test_a_full_disk_leaves_the_last_checkpoint(learner, samplers, tmp_path, monkeypatch):
+def test_a_full_disk_leaves_the_last_checkpoint(train, samplers, tmp_path, monkeypatch):
     path = tmp_path / "c"
-    meta_train(learner(), samplers[0], checkpoint=path, **{**OPTIONS, "steps": 10})
+    train(learner(), checkpoint=path, steps=10)
     before = path.read_bytes()
 
     def full(tensors, filename, metadata=None):
@@ -227,34 +230,30 @@ def test_a_full_disk_leaves_the_last_checkpoint(learner, samplers, tmp_path, mon
 
     monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(OSError, match="No space left"):
-        meta_train(learner(), StopsAt(samplers[0], 999), checkpoint=tmp_path / "d", **OPTIONS)
+        train(learner(), checkpoint=tmp_path / "d")
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c"]
 
 
-def test_divergence_is_caught_at_its_step(learner, samplers):
+def test_divergence_is_caught_at_its_step(train):
     model = learner()
-
-    def explode(episodes):
-        return sum(p.sum() for p in model.parameters()) * float("nan")
-
-    model.meta_loss = explode
+    model.meta_loss = lambda episodes: sum(p.sum() for p in model.parameters()) * float("nan")
     with pytest.raises(TrainingDiverged, match="nan at step 1"):
-        meta_train(model, samplers[0], **OPTIONS)
+        train(model)
 
 
 @pytest.mark.parametrize("name", ["steps", "tasks_per_step", "validate_every", "valid_episodes"])
-def test_bad_numbers_are_refused(learner, samplers, name):
+def test_bad_numbers_are_refused(train, name):
     with pytest.raises(ValueError, match=f"{name}=0"):
-        meta_train(learner(), samplers[0], **{**OPTIONS, name: 0})
+        train(learner(), **{name: 0})
 
 
-def test_progress_goes_to_stdout_and_leaves_no_trace_on_stderr(learner, samplers, capsys, monkeypatch):
+def test_progress_goes_to_stdout_and_leaves_no_trace_on_stderr(train, capsys, monkeypatch):
     monkeypatch.delenv("METALEARN_HEADLESS", raising=False)
-    meta_train(learner(), samplers[0], **{**OPTIONS, "progress": True})
+    train(learner(), progress=True)
     captured = capsys.readouterr()
     assert "meta-train prototypes" in captured.out
     assert captured.err == ""
     monkeypatch.setenv("METALEARN_HEADLESS", "1")
-    meta_train(learner(), samplers[0], **{**OPTIONS, "progress": True})
+    train(learner(), progress=True)
     assert capsys.readouterr().out == ""
