@@ -12,13 +12,6 @@ from metalearn_lib.language_models.scoring import LanguageModel, perplexity, sam
 from metalearn_lib.scores import Perplexity, PerplexityRatio
 
 __all__ = [
-    "KINDS",
-    "LanguageModel",
-    "NGram",
-    "NeuralLanguageModel",
-    "Perplexity",
-    "PerplexityRatio",
-    "fit",
-    "perplexity",
+    "KINDS", "LanguageModel", "NGram", "NeuralLanguageModel", "Perplexity", "PerplexityRatio", "fit", "perplexity",
     "sample",
-]
+]  # fmt: skip
