@@ -73,7 +73,6 @@ CASES = [
         lambda at: self_train(pytest.fail, at.texts, at.texts, keep=2, epochs=1),
         r"self_train\(keep=2\): a share above",
     ),
-    (lambda at: self_train(pytest.fail, at.texts, at.texts, rounds=0, epochs=1), "rounds=0"),
     (lambda at: distil(at.student, at.student, at.none, epochs=1), "the unlabelled pool 'two topics' has no texts"),
     (lambda at: distil(at.student, at.student, at.texts, epochs=1, temperature=0), r"distil\(temperature=0\)"),
     (
