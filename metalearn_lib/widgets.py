@@ -46,9 +46,12 @@ def starting_values(controls: Mapping[str, Any], defaults: Mapping[str, Any] | N
     values = {}
     for name, control in controls.items():
         _check_control(name, control)
-        choices = [control, not control] if isinstance(control, bool) else control
-        value = defaults.get(name, choices[0])
-        if not (control[0] <= value <= control[1] if isinstance(control, tuple) else value in choices):
+        value = defaults.get(name, control if isinstance(control, bool) else control[0])
+        if isinstance(control, bool):
+            inside = isinstance(value, bool)
+        else:
+            inside = value in control if isinstance(control, list) else control[0] <= value <= control[1]
+        if not inside:
             raise ValueError(f"explore: the default {name}={value!r} is outside its control {control!r}")
         values[name] = value
     return values
