@@ -211,9 +211,6 @@ def test_load_refuses(tmp_path: Path) -> None:
     write_tensors(tmp_path / "less", {k: v for k, v in tensors.items() if k != "head.bias"}, meta)
     with pytest.raises(ValueError, match="less does not hold the weights that it names"):
         load(classifier(), tmp_path / "less")
-    (tmp_path / "cut").write_bytes((tmp_path / "m").read_bytes()[:100])
-    with pytest.raises(ValueError, match="cut cannot be read"):
-        load(classifier(), tmp_path / "cut")
     from safetensors.torch import save_file
 
     save_file({"x": torch.zeros(1)}, tmp_path / "foreign")

@@ -59,11 +59,10 @@ class Shipping(Own):
 def test_a_teacher_of_ones_own_says_what_it_ships_and_an_ensemble_costs_its_members(
     texts: Corpus, student: Classifier
 ) -> None:
-    tfidf, nested = TfidfTeacher(texts, background=texts), Ensemble([Shipping(), student])
-    own, *others, both = (
-        costs(t, ["a text"], repeats=1) for t in (Shipping(), student, tfidf, Ensemble([tfidf, nested]))
-    )
-    assert own.parameters == 7 and both.parameters == 7 + sum(other.parameters for other in others)
+    tfidf = TfidfTeacher(texts, background=texts)
+    teachers = [Shipping(), student, tfidf, Ensemble([tfidf, Ensemble([Shipping(), student])])]
+    own, learner, words, nested = (costs(teacher, ["a text"], repeats=1).parameters for teacher in teachers)
+    assert own == 7 and nested == own + learner + words
     for teacher in (Own(), Ensemble([Shipping(), Own()])):
         with pytest.raises(TypeError, match=r"Own does not say what must be shipped; give it a method shipped\(\)"):
             costs(teacher, ["a text"])  # type: ignore[arg-type]
