@@ -16,8 +16,9 @@ from metalearn_lib.plots.style import FLOOR, LINES, MARKERS, PALETTE, canvas, st
 if TYPE_CHECKING:
     from metalearn_lib.scores import Measured
 
-# Behind a number, so that no line runs through it.
-BACKING = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+# A number beside its dot, on a white ground, so that no line runs through it.
+GROUND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+BESIDE: dict[str, Any] = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 9.5}
 RULE: dict[str, Any] = {"color": FLOOR, "linewidth": 1.4}  # a line that all methods are compared with
 
 # Where a method stands against the floor.
@@ -116,15 +117,8 @@ def _dot(axes: Axes, row: int, score: Measured, standing: str) -> None:
     interval = [scale * score.low, scale * score.high]
     axes.plot(interval, [row, row], color=look["color"], linewidth=2.4, solid_capstyle="butt")
     axes.plot(scale * score.mean, row, linestyle="", markersize=8, markeredgewidth=1.6, **look)
-    axes.annotate(
-        f"{100 * score.mean:.1f}" if score.share else f"{score.mean:.3g}",
-        (scale * score.high, row),
-        xytext=(7, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=9.5,
-        bbox=BACKING,
-    )
+    number = f"{100 * score.mean:.1f}" if score.share else f"{score.mean:.3g}"
+    axes.annotate(number, (scale * score.high, row), bbox=GROUND, **BESIDE)
 
 
 @styled
