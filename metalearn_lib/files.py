@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,19 +38,11 @@ def results_folder() -> Path:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a text file as a whole or not at all: beside its place first, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    """Write a text file as a whole or not at all."""
+    with _replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> None:
@@ -63,17 +55,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, 
 
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     whole = {k: v.contiguous().clone() for k, v in tensors.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(whole, temporary, metadata={**meta, _CHECKSUM: _checksum(whole, meta)})
-        os.replace(temporary, path)
+        with _replacing(path) as temporary:
+            save_file(whole, temporary, metadata={**meta, _CHECKSUM: _checksum(whole, meta)})
     except (OSError, SafetensorError) as error:
         raise OSError(f"{path} cannot be written ({error}); free disk space, or name a place you may write") from error
-    finally:
-        with suppress(OSError):  # the folder may be missing too
-            temporary.unlink()
 
 
 def keep_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> bool:
@@ -110,6 +97,18 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if expected is not None and expected != _checksum(tensors, meta):
         raise ValueError("its checksum is wrong: the content was damaged or changed")
     return tensors, meta
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write in: at the end it replaces `path`, after an error it is gone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _checksum(tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> str:

@@ -64,8 +64,13 @@ class Measured:
     share: bool
 
     @property
+    def value(self) -> float:
+        """The number itself; of a `Score` it is a mean."""
+        return self.mean
+
+    @property
     def lower_is_better(self) -> bool:
-        return False
+        return not self.share
 
     def minus(self, other: Self) -> Comparison:
         """The difference `self - other` with its 95 % interval."""
@@ -137,10 +142,6 @@ class Score(Measured):
         mean, half = float(array.mean()), _half_width(array)
         return cls(array, mean, mean - half, mean + half, name, key, share)
 
-    @property
-    def lower_is_better(self) -> bool:
-        return not self.share
-
     def minus(self, other: Score, *, margin: float = 0.0) -> Comparison:
         """The difference `self - other`: paired over the same episodes, otherwise by Welch's interval."""
         difference = self.mean - other.mean
@@ -148,14 +149,9 @@ class Score(Measured):
         if paired:
             half = _half_width(self.values - other.values)
         else:
-            squares = [s.values.var(ddof=1) / len(s.values) for s in (self, other)]
-            spread = sum(squares)
-            freedom = (
-                spread**2 / sum(v**2 / (len(s.values) - 1) for v, s in zip(squares, (self, other), strict=True))
-                if spread
-                else 1.0
-            )
-            half = _t(freedom) * math.sqrt(spread)
+            a, b = (s.values.var(ddof=1) / len(s.values) for s in (self, other))
+            terms = a**2 / (len(self.values) - 1) + b**2 / (len(other.values) - 1)
+            half = _t((a + b) ** 2 / terms if terms else 1.0) * math.sqrt(a + b)
         return Comparison(difference, difference - half, difference + half, paired, margin, self.share)
 
     def beats(self, other: Score, *, by: float = 0.0) -> Comparison:
@@ -175,7 +171,7 @@ class Score(Measured):
 class Perplexity(Measured):
     """A perplexity with its 95 % bootstrap interval; `a < b` compares two models on the same text, pairwise."""
 
-    value: float
+    mean: float
     low: float
     high: float
     outcomes: int
@@ -187,18 +183,12 @@ class Perplexity(Measured):
     key: str = field(repr=False)
     """A hash of the sentences and of the units that they belong to."""
     share = False
-    lower_is_better = True
 
     @classmethod
     def of(cls, losses: np.ndarray, tokens: np.ndarray, *, outcomes: int, key: str) -> Perplexity:
         """From the losses and tokens of each unit [U]; the interval is NaN where there is a single one."""
         low, high = np.exp(_bootstrapped(losses, tokens))
-        value = float(np.exp(losses.sum() / tokens.sum()))
-        return cls(value, float(low), float(high), outcomes, losses, tokens, key)
-
-    @property
-    def mean(self) -> float:  # type: ignore[override]
-        return self.value
+        return cls(float(np.exp(losses.sum() / tokens.sum())), float(low), float(high), outcomes, losses, tokens, key)
 
     def minus(self, other: Perplexity) -> PerplexityRatio:
         """The difference in log-perplexity, unit by unit.
@@ -232,7 +222,7 @@ class Correlation(Measured):
     pairs have a vector for both words.
     """
 
-    value: float
+    mean: float
     low: float
     high: float
     resamples: np.ndarray
@@ -240,10 +230,7 @@ class Correlation(Measured):
     total: int
     key: tuple[object, ...]
     share = False
-
-    @property
-    def mean(self) -> float:  # type: ignore[override]
-        return self.value
+    lower_is_better = False
 
     def minus(self, other: Correlation) -> Comparison:
         """The difference `self - other` with its paired bootstrap interval; ValueError if the pairs differ."""
@@ -263,26 +250,24 @@ def _refuse_order(caller: Any) -> None:
     `a > b` is a COMPARE_OP of the caller; under a builtin the caller is in the middle of a call, and loads the name of
     the builtin there. Where either is unclear (another interpreter, operator.gt), the comparison is allowed.
     """
-    code, at = caller.f_code, caller.f_lasti
-    names = {"max", "min", "sorted", "sort"}
-    if names.isdisjoint(code.co_names) or "CALL" not in dis.opname[code.co_code[at]]:
+    code, names = caller.f_code, {"max", "min", "sorted", "sort"}
+    if names.isdisjoint(code.co_names) or "CALL" not in dis.opname[code.co_code[caller.f_lasti]]:
         return
-    steps = {step.offset: (step.argval, step.positions) for step in dis.get_instructions(code)}
-    call = steps[at][1]
-    for name, place in steps.values():
-        if name in names and place and call and _begin(call) <= _begin(place) and _end(place) <= _end(call):
+    steps = list(dis.get_instructions(code, show_caches=True))
+    begin, end = _place(steps[caller.f_lasti // 2])
+    for step in steps:
+        first, last = _place(step)
+        if step.argval in names and begin <= first and last <= end:
             raise TypeError(
-                f"{name} of scores: `>` means significantly better, which is no order; use best(scores), or "
+                f"{step.argval} of scores: `>` means significantly better, which is no order; use best(scores), or "
                 "key=lambda s: s.mean"
             )
 
 
-def _begin(place: dis.Positions) -> tuple[int, int]:
-    return place.lineno or 0, place.col_offset or 0
-
-
-def _end(place: dis.Positions) -> tuple[int, int]:
-    return place.end_lineno or 0, place.end_col_offset or 0
+def _place(step: dis.Instruction) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where in the source an instruction begins and ends: (line, column) each."""
+    line, last_line, column, last_column = (number or 0 for number in step.positions or [0] * 4)
+    return (line, column), (last_line, last_column)
 
 
 def _bootstrapped(losses: np.ndarray, tokens: np.ndarray, resamples: int = 2000) -> np.ndarray:

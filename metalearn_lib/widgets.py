@@ -18,14 +18,9 @@ def explore(function: Callable[..., Drawing], /, *, defaults: Mapping[str, Any] 
 
     A control is `(low, high)` or `(low, high, step)` for a slider (whole numbers or fractions, as its bounds
     are), a list for a drop-down list, True or False for a box to tick. It starts at its lowest or first
-    value, or at `defaults[name]`. The figure is an ordinary output, redrawn in place; with
-    METALEARN_HEADLESS=1 in the environment no controls are added.
-
-    Raises:
-        ValueError: a control or a default makes no sense, or `function` has no argument of that name.
-        TypeError: `function` returned something else than a figure.
-
-    Chapter: 00
+    value, or at `defaults[name]`. The figure is an ordinary output, redrawn in place; with METALEARN_HEADLESS=1 in the
+    environment no controls are added. Raises ValueError where a control or a default makes no sense, or `function` has
+    no argument of that name; TypeError where it returns something else than a figure.   Chapter: 00
     """
     values = starting_values(controls, defaults)
     _check_arguments(function, values)
@@ -54,10 +49,8 @@ def starting_values(controls: Mapping[str, Any], defaults: Mapping[str, Any] | N
         value = defaults.get(name, control if isinstance(control, bool) else control[0])
         if isinstance(control, bool):
             inside = isinstance(value, bool)
-        elif isinstance(control, list):
-            inside = value in control
         else:
-            inside = control[0] <= value <= control[1]
+            inside = value in control if isinstance(control, list) else control[0] <= value <= control[1]
         if not inside:
             raise ValueError(f"explore: the default {name}={value!r} is outside its control {control!r}")
         values[name] = value
@@ -70,12 +63,8 @@ def make_controls(controls: Mapping[str, Any], values: Mapping[str, Any]) -> dic
 
     made: dict[str, ValueWidget] = {}
     for name, control in controls.items():
-        common = {
-            "value": values[name],
-            "description": name.replace("_", " "),
-            "style": {"description_width": "9em"},
-            "layout": {"width": "32em"},
-        }
+        look = {"style": {"description_width": "9em"}, "layout": {"width": "32em"}}
+        common = {"value": values[name], "description": name.replace("_", " "), **look}
         if isinstance(control, bool):
             made[name] = ipywidgets.Checkbox(**common)
         elif isinstance(control, list):
@@ -85,15 +74,11 @@ def make_controls(controls: Mapping[str, Any], values: Mapping[str, Any]) -> dic
             low, high = control[:2]
             step = control[2] if len(control) == 3 else 1 if whole else (high - low) / 20
             kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-            if not whole:
-                common["readout_format"] = f".{_digits(step)}f"
+            if not whole:  # so many digits that two steps never show the same number: 3 for 0.005, 2 for 0.25
+                digits = max(1, len(f"{step:.4f}".rstrip("0").partition(".")[2]))
+                common["readout_format"] = f".{digits}f"
             made[name] = kind(min=low, max=high, step=step, continuous_update=False, **common)
     return made
-
-
-def _digits(step: float) -> int:
-    """Digits after the point, so that two steps never show the same number: 3 for 0.005, 2 for 0.25."""
-    return max(1, min(4, len(f"{step:.4f}".rstrip("0").partition(".")[2])))
 
 
 def _live(

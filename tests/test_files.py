@@ -12,12 +12,13 @@ from metalearn_lib import files
 
 
 def test_what_was_written_comes_back(tmp_path: Path) -> None:
+    types = [torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.uint8, torch.bool]
     rows = torch.arange(6.0).view(2, 3)
-    files.write_tensors(tmp_path / "new" / "file", {"rows": rows, "columns": rows.T}, {"about": "six numbers, 中文"})
-    tensors, meta = files.read_tensors(tmp_path / "new" / "file")
-    assert torch.equal(tensors["rows"], rows)
-    assert torch.equal(tensors["columns"], rows.T)
-    assert meta == {"about": "six numbers, 中文"}
+    tensors = {"rows": rows, "columns": rows.T, **{str(kind): torch.ones(3).to(kind) for kind in types}}
+    files.write_tensors(tmp_path / "new" / "file", tensors, {"about": "numbers, 中文"})
+    read, meta = files.read_tensors(tmp_path / "new" / "file")
+    assert all(torch.equal(read[name], value) and read[name].dtype == value.dtype for name, value in tensors.items())
+    assert meta == {"about": "numbers, 中文"}
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside_it(
@@ -35,10 +36,12 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_beside_it(
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
+def test_a_file_changed_or_cut_short_is_refused(tmp_path: Path) -> None:
     files.write_tensors(tmp_path / "file", {"x": torch.ones(100)}, {})
-    whole = (tmp_path / "file").read_bytes()
-    (tmp_path / "file").write_bytes(whole[: len(whole) // 2])
+    flip(tmp_path / "file", -1)
+    with pytest.raises(ValueError, match="its checksum is wrong: the content was damaged or changed"):
+        files.read_tensors(tmp_path / "file")
+    (tmp_path / "file").write_bytes((tmp_path / "file").read_bytes()[:200])
     with pytest.raises(ValueError, match=r"\w"):
         files.read_tensors(tmp_path / "file")
 
@@ -76,25 +79,10 @@ def test_a_flipped_bit_changes_nothing_unseen_wherever_it_is(tmp_path: Path) -> 
     assert refused > 0.9 * place
 
 
-def test_a_changed_number_is_named(tmp_path: Path) -> None:
-    files.write_tensors(tmp_path / "file", {"x": torch.ones(100)}, {})
-    flip(tmp_path / "file", -1)
-    with pytest.raises(ValueError, match="its checksum is wrong: the content was damaged or changed"):
-        files.read_tensors(tmp_path / "file")
-
-
 def test_a_file_without_a_checksum_is_taken(tmp_path: Path) -> None:
     safetensors.torch.save_file({"x": torch.ones(2)}, tmp_path / "old", metadata={"about": "an older file"})
     tensors, meta = files.read_tensors(tmp_path / "old")
     assert torch.equal(tensors["x"], torch.ones(2)) and meta == {"about": "an older file"}
-
-
-def test_the_types_of_a_network_can_be_stored(tmp_path: Path) -> None:
-    types = [torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.uint8, torch.bool]
-    tensors = {str(kind): torch.ones(3).to(kind) for kind in types}
-    files.write_tensors(tmp_path / "file", tensors, {})
-    read, _ = files.read_tensors(tmp_path / "file")
-    assert all(torch.equal(read[name], value) and read[name].dtype == value.dtype for name, value in tensors.items())
 
 
 def test_a_folder_is_named_as_one(tmp_path: Path) -> None:

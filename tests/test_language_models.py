@@ -11,9 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metalearn_lib import corpora
 from metalearn_lib import language_models as lm
-from metalearn_lib.text import Vocabulary, tokenize
+from metalearn_lib.text import Vocabulary
 
 WORDS = ["the", "king", "fox", "wolf", "went", "home", "and", "slept", "."]
 TINY = [
@@ -33,16 +32,12 @@ def neural(kind: str, sentences=TINY, **options) -> lm.NeuralLanguageModel:
 
 def grammar(n: int, seed: int) -> list[list[str]]:
     """Sentences in which each word limits the next: what a bigram can know and a unigram cannot."""
-    rng = random.Random(seed)
-    nouns, verbs = (
-        ["king", "fox", "wolf"],
+    rng, verbs = (
+        random.Random(seed),
         {"king": ["ruled", "feasted"], "fox": ["hid", "stole"], "wolf": ["howled", "hunted"]},
     )
-    out = []
-    for _ in range(n):
-        noun = rng.choice(nouns)
-        out.append(["the", noun, rng.choice(verbs[noun]), "all", rng.choice(["day", "night"]), "."])
-    return out
+    nouns = [rng.choice(list(verbs)) for _ in range(n)]
+    return [["the", noun, rng.choice(verbs[noun]), "all", rng.choice(["day", "night"]), "."] for noun in nouns]
 
 
 class Uniform:
@@ -178,11 +173,7 @@ def test_a_memorisable_text_comes_near_perplexity_one(kind):
     losses = lm.fit(model, text, epochs=40, lr=0.05, progress=False)
     assert losses[-1] < losses[0]
     assert lm.perplexity(model, text).value < 1.1
-
-
-def test_a_memorisable_text_comes_near_perplexity_one_for_an_ngram():
-    text = [["once", "upon", "a", "time"]] * 200
-    assert lm.perplexity(lm.NGram(vocabulary(text), order=2).fit(text), text).value < 1.05
+    assert lm.perplexity(lm.NGram(vocabulary(text), order=2).fit(text * 50), text).value < 1.05
 
 
 @pytest.mark.parametrize("kind", lm.KINDS)
@@ -195,20 +186,6 @@ def test_neural_models_and_bigrams_beat_the_unigram_where_words_limit_the_next(k
     assert lm.perplexity(model, test) < unigram
     assert lm.perplexity(lm.NGram(words, order=2).fit(train), test) < unigram
     assert not unigram < unigram
-
-
-@pytest.mark.skipif(not corpora.is_present("tales"), reason="tales are not in the cache; run `metalearn data fetch`")
-def test_lstm_and_trigram_beat_the_unigram_on_real_tales():
-    tales = [tokenize(text) for text in corpora.load("tales").texts[:26]]
-    train, test = (
-        [tale[i : i + 25] for tale in part for i in range(0, 500, 25) if tale[i:]] for part in (tales[:20], tales[20:])
-    )
-    words = vocabulary(train, min_count=3)
-    lstm = lm.NeuralLanguageModel("lstm", words, dim=32, dropout=0.1)
-    lm.fit(lstm, train, epochs=4, lr=0.02, progress=False)
-    unigram = lm.perplexity(lm.NGram(words, order=1).fit(train), test)
-    assert lm.perplexity(lstm, test) < unigram
-    assert lm.perplexity(lm.NGram(words, order=3).fit(train), test) < unigram
 
 
 def test_kneser_ney_beats_add_one_on_real_words():
@@ -246,13 +223,10 @@ def test_perplexities_over_other_vocabularies_or_other_texts_are_not_compared():
 
 @pytest.mark.parametrize("kind", lm.KINDS)
 def test_same_seed_same_training_and_the_global_random_state_is_untouched(kind):
-    torch.manual_seed(5)
-    expected = torch.rand(1)
-    torch.manual_seed(5)
+    before = torch.get_rng_state()
     runs = [neural(kind, seed=3) for _ in range(2)]
     losses = [lm.fit(model, TINY, epochs=2, seed=1, progress=False) for model in runs]
-    assert torch.rand(1) == expected
-    assert losses[0] == losses[1]
+    assert torch.equal(torch.get_rng_state(), before) and losses[0] == losses[1]
     assert all(torch.equal(a, b) for a, b in zip(*(model.state_dict().values() for model in runs), strict=True))
     assert not torch.equal(neural(kind, seed=4).embedding.weight, neural(kind, seed=3).embedding.weight)
 
@@ -306,7 +280,6 @@ def test_an_empty_text_is_refused(text):
         (lambda: lm.NGram(vocabulary(), order=0), "order=0"),
         (lambda: lm.NGram(vocabulary(), smoothing="laplace"), "use one of kneser_ney, add_k"),
         (lambda: lm.NGram(vocabulary(), k=0), "perplexity is infinite"),
-        (lambda: lm.fit(neural("rnn"), TINY, epochs=0), "epochs=0"),
         (lambda: lm.sample(Uniform(vocabulary()), temperature=0), "must be > 0"),
         (lambda: lm.sample(Uniform(vocabulary()), temperature=-1.0), "must be > 0"),
         (lambda: lm.sample(Uniform(vocabulary()), top_k=0), "must be ≥ 1"),

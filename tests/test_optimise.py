@@ -53,14 +53,8 @@ def test_a_schedule_goes_on_where_another_call_begins() -> None:
         model, x, y = problem()
         optimizer, losses = torch.optim.SGD(model.parameters(), lr=0.1), []
         for part in parts:
-            losses += descend(
-                lambda _, m=model, x=x, y=y: (m(x) - y).square().mean(),
-                part,
-                optimizer,
-                who="it",
-                schedule=lambda step: 0.5**step,
-                first=len(losses),
-            )
+            options = {"who": "it", "schedule": lambda step: 0.5**step, "first": len(losses)}
+            losses += descend(lambda _, m=model, x=x, y=y: (m(x) - y).square().mean(), part, optimizer, **options)
         runs.append(losses)
     assert runs[0] == runs[1]
 

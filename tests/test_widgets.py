@@ -52,15 +52,11 @@ def notebook(monkeypatch) -> Notebook:
 
 
 class TestHeadless:
-    def test_draws_the_first_values_once(self):
+    @pytest.mark.parametrize("defaults", [{}, {"k_shot": 5, "distance": "euclidean", "ring": False}])
+    def test_draws_the_first_values_or_the_defaults_once(self, defaults):
         draw = Drawer()
-        widgets.explore(draw, **CONTROLS)
-        assert draw.calls == [{"k_shot": 1, "rate": 0.0, "distance": "cosine", "ring": True}]
-
-    def test_defaults_replace_the_first_values(self):
-        draw = Drawer()
-        widgets.explore(draw, defaults={"k_shot": 5, "distance": "euclidean", "ring": False}, **CONTROLS)
-        assert draw.calls == [{"k_shot": 5, "rate": 0.0, "distance": "euclidean", "ring": False}]
+        widgets.explore(draw, defaults=defaults, **CONTROLS)
+        assert draw.calls == [{"k_shot": 1, "rate": 0.0, "distance": "cosine", "ring": True} | defaults]
 
     def test_the_environment_can_say_that_nobody_is_there(self, monkeypatch):
         class Shell:
@@ -76,11 +72,6 @@ class TestHeadless:
 
 
 class TestControls:
-    def test_types_follow_the_values(self):
-        made = widgets.make_controls(CONTROLS, widgets.starting_values(CONTROLS))
-        kinds = [ipywidgets.IntSlider, ipywidgets.FloatSlider, ipywidgets.Dropdown, ipywidgets.Checkbox]
-        assert [type(widget) for widget in made.values()] == kinds
-
     def test_sliders_have_ends_steps_and_names_and_wait_for_the_hand_to_let_go(self):
         controls = {"k_shot": (1, 9, 2), "rate": (0.0, 1.0)}
         whole, fraction = widgets.make_controls(controls, {"k_shot": 3, "rate": 0.5}).values()
@@ -116,7 +107,7 @@ class TestControls:
             widgets.explore(Drawer(), k_shot=control)
 
     def test_defaults_must_fit(self):
-        for defaults in ({"k_shot": 21}, {"distance": "manhattan"}, {"ring": "yes"}):
+        for defaults in ({"k_shot": 21}, {"distance": "manhattan"}, {"ring": "yes"}, {"ring": 1}):
             with pytest.raises(ValueError, match="outside its control"):
                 widgets.explore(Drawer(), defaults=defaults, **CONTROLS)
         with pytest.raises(ValueError, match="defaults for"):
@@ -142,16 +133,12 @@ class TestLive:
         notebook.panel[0].value = 4
         assert notebook.shown[0] == {"text/html": "<p>4</p>", "text/plain": "n=4"}
 
-    def test_an_ordinary_figure_comes_first_then_the_controls(self, notebook):
-        widgets.explore(Drawer(), **CONTROLS)
-        assert notebook.shown[0]["text/plain"] == "[figure: k_shot=1]"
-        assert [type(widget).__name__ for widget in notebook.panel] == [
-            "IntSlider", "FloatSlider", "Dropdown", "Checkbox", "Button", "Label",
-        ]  # fmt: skip
-
-    def test_moving_a_control_redraws_the_figure_in_place(self, notebook):
+    def test_a_figure_then_its_controls_and_moving_one_redraws_in_place(self, notebook):
         draw = Drawer()
         widgets.explore(draw, **CONTROLS)
+        assert notebook.shown[0]["text/plain"] == "[figure: k_shot=1]"
+        kinds = " ".join(type(widget).__name__ for widget in notebook.panel)
+        assert kinds == "IntSlider FloatSlider Dropdown Checkbox Button Label"
         notebook.panel[0].value = 7
         assert draw.calls[-1]["k_shot"] == 7
         assert notebook.shown[0]["text/plain"] == "[figure: k_shot=7]"

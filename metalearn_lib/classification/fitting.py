@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ def fit(
     groups = _groups(classifier, rates)
     prepared = classifier.encoder.inputs(corpus)
     if loss is None:
-        loss = _CrossEntropy(targets(corpus, classifier.classes).to(prepared.device))
+        loss = partial(_cross_entropy, targets(corpus, classifier.classes).to(prepared.device))
     if valid is not None:
         targets(valid, classifier.classes)  # a label nobody can predict is refused before the first step
     optimizer = torch.optim.AdamW(groups, weight_decay=weight_decay, fused=True)  # 5 × on tables of vectors
@@ -93,12 +94,8 @@ def fit(
     return history
 
 
-class _CrossEntropy:
-    def __init__(self, truth: Tensor) -> None:
-        self.truth = truth
-
-    def __call__(self, logits: Tensor, positions: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(logits, self.truth[positions])
+def _cross_entropy(truth: Tensor, logits: Tensor, positions: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(logits, truth[positions])
 
 
 @contextmanager

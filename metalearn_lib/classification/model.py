@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Averaged, Encoder
+from metalearn_lib.errors import check_options
 from metalearn_lib.modules import evaluating
 from metalearn_lib.optimise import seeded
 from metalearn_lib.scores import Score
@@ -40,8 +41,7 @@ class Classifier(nn.Module):
         super().__init__()
         if isinstance(classes, str) or len(classes) < 2 or len(set(classes)) < len(classes):
             raise ValueError(f"Classifier(classes={classes!r}): give at least two different class names, in a list")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"Classifier(dropout={dropout}): need 0 ≤ dropout < 1")
+        check_options("Classifier", dropout=dropout, seed=seed)
         self.encoder, self.classes, self.dropout = encoder, tuple(classes), nn.Dropout(dropout)
         with seeded(seed):
             self.head = nn.Linear(encoder.dim, len(classes)) if head is None else head
@@ -56,7 +56,10 @@ class Classifier(nn.Module):
     def logits(self, texts: Sequence[str] | Corpus, *, batch: int = 256) -> Tensor:
         """Logits [n, C] of texts, without gradients or dropout; what is prepared for a corpus is kept."""
         with evaluating(self):
-            prepared = self.encoder.inputs(texts) if isinstance(texts, Corpus) else self._prepared(texts)
+            if isinstance(texts, Corpus):
+                prepared = self.encoder.inputs(texts)
+            else:
+                prepared = self.encoder.prepare(texts).to(self.encoder.get_buffer("_where").device)
             out = prepared.new_zeros(len(prepared), len(self.classes), dtype=torch.float32)
             # texts of like length together: little padding
             for rows in lengths(prepared).argsort(descending=True).split(batch):
@@ -75,9 +78,6 @@ class Classifier(nn.Module):
             if isinstance(module, Averaged):
                 shipped[f"{name}.vectors"] = module.vectors.table
         return shipped
-
-    def _prepared(self, texts: Sequence[str]) -> Tensor:
-        return self.encoder.prepare(texts).to(self.encoder.get_buffer("_where").device)
 
 
 def targets(corpus: Corpus, classes: Sequence[str]) -> Tensor:

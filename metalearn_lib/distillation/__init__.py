@@ -12,25 +12,7 @@ from metalearn_lib.distillation.soft_targets import distil, distillation_loss, s
 from metalearn_lib.distillation.teachers import Ensemble, Teacher, TfidfTeacher, align, linear_teacher
 
 __all__ = [
-    "Costs",
-    "Ensemble",
-    "Matched",
-    "MetaHistory",
-    "Teacher",
-    "TfidfTeacher",
-    "align",
-    "costs",
-    "distil",
-    "distillation_loss",
-    "linear_teacher",
-    "match",
-    "meta_distil",
-    "on_front",
-    "pseudo_labelled",
-    "quantised",
-    "quiz_loss",
-    "self_train",
-    "soft_targets",
-    "solved_average",
-    "without_labels",
-]
+    "Costs", "Ensemble", "Matched", "MetaHistory", "Teacher", "TfidfTeacher", "align", "costs", "distil",
+    "distillation_loss", "linear_teacher", "match", "meta_distil", "on_front", "pseudo_labelled", "quantised",
+    "quiz_loss", "self_train", "soft_targets", "solved_average", "without_labels",
+]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +51,8 @@ def costs(teacher: Teacher, texts: Sequence[str], *, repeats: int = 3) -> Costs:
             for one in texts:
                 teacher.logits([one])
             best = min(best, time.perf_counter() - start)
-    return Costs(sum(_numbers(t) for t in tensors.values()), _bytes(tensors) / 1e6, best / len(texts) * 1e6)
+    torch.save(dict(tensors), file := io.BytesIO())
+    return Costs(sum(map(_numbers, tensors.values())), file.tell() / 1e6, best / len(texts) * 1e6)
 
 
 def quantised(classifier: Classifier) -> Classifier:
@@ -113,14 +114,6 @@ def _no_caches(teacher: Teacher) -> Iterator[None]:
 
 
 def _numbers(value: Any) -> int:
-    if isinstance(value, Tensor):
-        return value.numel()
     if isinstance(value, tuple):
-        return sum(_numbers(part) for part in value)
-    return 0
-
-
-def _bytes(tensors: Mapping[str, Any]) -> int:
-    buffer = io.BytesIO()
-    torch.save(dict(tensors), buffer)
-    return buffer.tell()
+        return sum(map(_numbers, value))
+    return value.numel() if isinstance(value, Tensor) else 0

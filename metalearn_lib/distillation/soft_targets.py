@@ -6,7 +6,6 @@ Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network".
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -112,7 +111,6 @@ def check_temperature(temperature: float, who: str) -> None:
         )
 
 
-def check_pool(pool: Corpus | Sequence[str], who: str) -> None:
+def check_pool(pool: Corpus, who: str) -> None:
     if len(pool) == 0:
-        name = repr(pool.name) + " " if isinstance(pool, Corpus) else ""
-        raise ValueError(f"{who}: the unlabelled pool {name}has no texts; without any there is nothing to learn from")
+        raise ValueError(f"{who}: the unlabelled pool {pool.name!r} has no texts; there is nothing to learn from")

@@ -13,14 +13,7 @@ from metalearn_lib.language_models.scoring import LanguageModel, perplexity, sam
 from metalearn_lib.scores import Perplexity, PerplexityRatio
 
 __all__ = [
-    "KINDS",
-    "LanguageModel",
-    "NGram",
-    "NeuralLanguageModel",
-    "Perplexity",
-    "PerplexityRatio",
-    "fit",
-    "fit_once",
+    "KINDS", "LanguageModel", "NGram", "NeuralLanguageModel", "Perplexity", "PerplexityRatio", "fit", "fit_once",
     "perplexity",
     "sample",
-]
+]  # fmt: skip

@@ -4,7 +4,7 @@ Every source is a `text.WordVectors`; so is every fixed combination, which any e
 `MetaEmbedding` is the combination that is learned across tasks: an encoder for any learner.
 """
 
-from metalearn_lib.meta_embeddings.attention import ContextAttention, WordEpisodes, fit_attention
+from metalearn_lib.meta_embeddings.attention import ContextAttention, fit_attention
 from metalearn_lib.meta_embeddings.chimeras import Chimera, chimera_correlations, load_chimeras
 from metalearn_lib.meta_embeddings.combining import aligned, average, concatenated, prepared, svd
 from metalearn_lib.meta_embeddings.counting import cooccurrences, ppmi_svd
@@ -15,29 +15,8 @@ from metalearn_lib.meta_embeddings.sources import minilm_words, state_vectors, w
 from metalearn_lib.scores import Correlation
 
 __all__ = [
-    "ALaCarte",
-    "Chimera",
-    "ContextAttention",
-    "Correlation",
-    "HeldOut",
-    "MetaEmbedding",
-    "WordContexts",
-    "WordEpisodes",
-    "additive",
-    "aligned",
-    "average",
-    "chimera_correlations",
-    "collect",
-    "concatenated",
-    "cooccurrences",
-    "correlate",
-    "fit_attention",
-    "hold_out",
-    "load_chimeras",
-    "minilm_words",
-    "ppmi_svd",
-    "prepared",
-    "state_vectors",
-    "svd",
-    "word2vec",
-]
+    "ALaCarte", "Chimera", "ContextAttention", "Correlation", "HeldOut", "MetaEmbedding", "WordContexts",
+    "additive", "aligned", "average", "chimera_correlations", "collect", "concatenated", "cooccurrences",
+    "correlate", "fit_attention", "hold_out", "load_chimeras", "minilm_words", "ppmi_svd", "prepared",
+    "state_vectors", "svd", "word2vec",
+]  # fmt: skip

@@ -5,8 +5,6 @@ After HiCE (Hu et al., 2019): attention inside each context, attention over the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
@@ -15,28 +13,6 @@ from metalearn_lib.errors import check_options
 from metalearn_lib.meta_embeddings.new_words import ALaCarte, WordContexts
 from metalearn_lib.optimise import descend, in_training, seeded
 from metalearn_lib.progress import progress_bar
-
-
-@dataclass(frozen=True)
-class WordEpisodes:
-    """Draws tasks from words: `sample` gives B words and K contexts of each; the same number, the same draw."""
-
-    words: WordContexts
-    seed: int = 0
-
-    def sample(self, number: int, *, tasks: int, shots: int) -> tuple[Tensor, Tensor]:
-        """Contexts [B, K, L] and rows [B] of different words; words with fewer than K contexts repeat some."""
-        if not 1 <= tasks <= len(self.words) or shots < 1:
-            raise ValueError(
-                f"sample(tasks={tasks}, shots={shots}): {len(self.words)} words; need shots ≥ 1, 1 ≤ tasks ≤ words"
-            )
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-        rows = torch.randperm(len(self.words), generator=generator)[:tasks]
-        counts = self.words.counts[rows][:, None]
-        order = torch.rand(tasks, self.words.contexts.shape[1], generator=generator)
-        order = order.masked_fill(torch.arange(order.shape[1]) >= counts, -1).argsort(1, descending=True)
-        picked = order.gather(1, torch.arange(shots) % counts)
-        return self.words.contexts[rows[:, None], picked], rows
 
 
 class ContextAttention(nn.Module):
@@ -116,13 +92,23 @@ def fit_attention(
     if not 2 <= tasks <= len(train):
         raise ValueError(f"fit_attention(tasks={tasks}): need 2 ≤ tasks ≤ {len(train)}, the number of words")
     targets = normalize(train.targets, dim=1)
-    episodes, optimizer = WordEpisodes(train, seed), torch.optim.Adam(model.parameters(), lr=lr)
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr)
 
     def loss(step: int) -> Tensor:
-        contexts, rows = episodes.sample(step, tasks=tasks, shots=1 + step % max_shots)
+        contexts, rows = _draw(train, seed * 1_000_003 + step, tasks=tasks, shots=1 + step % max_shots)
         cosines = normalize(model(contexts), dim=1) @ targets[rows].T  # [B, B]
         return cross_entropy(scale * cosines, torch.arange(tasks))
 
     with in_training(model, seed=seed):
         bar = progress_bar(range(steps), "meta-train over words", show=progress)
         return list(descend(loss, bar, optimizer, who="fit_attention"))
+
+
+def _draw(words: WordContexts, seed: int, *, tasks: int, shots: int) -> tuple[Tensor, Tensor]:
+    """Contexts [B, K, L] and rows [B] of different words; words with fewer than K contexts repeat some."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(words), generator=generator)[:tasks]
+    counts = words.counts[rows][:, None]
+    order = torch.rand(tasks, words.contexts.shape[1], generator=generator)
+    order = order.masked_fill(torch.arange(order.shape[1]) >= counts, -1).argsort(1, descending=True)
+    return words.contexts[rows[:, None], order.gather(1, torch.arange(shots) % counts)], rows

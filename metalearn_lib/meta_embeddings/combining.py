@@ -8,6 +8,7 @@ Chapter 06
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 import torch
@@ -75,8 +76,7 @@ def prepared(vectors: WordVectors, *, words: Sequence[str] | None = None, remove
     square = (float(gram.square().sum()) - n) / (n * (n - 1))
     mean = (float(found.sum(0).square().sum()) - n) / (n * (n - 1))
     found = found / max(square - mean**2, 1e-12) ** 0.25
-    kept = [word for word, is_known in zip(order, known.tolist(), strict=True) if is_known]
-    return WordVectors.from_array(kept, found.numpy())
+    return WordVectors.from_array(list(compress(order, known.tolist())), found.numpy())
 
 
 def average(sources: Sequence[WordVectors], words: Sequence[str] | None = None) -> WordVectors:
@@ -139,5 +139,4 @@ def directions(table: Tensor, dim: int) -> Tensor:
 
 def _known(words: Sequence[str], table: Tensor, known: Tensor) -> WordVectors:
     """Without the words that no source knows."""
-    rows = known.nonzero()[:, 0].tolist()
-    return WordVectors.from_array([words[row] for row in rows], np.asarray(table[rows]))
+    return WordVectors.from_array(list(compress(words, known.tolist())), np.asarray(table[known]))

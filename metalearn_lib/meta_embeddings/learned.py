@@ -69,9 +69,10 @@ class MetaEmbedding(Encoder):
         sizes = [table.shape[1] for table in tables]
         self.maps = nn.ParameterList(nn.Parameter(block.T.contiguous()) for block in basis.split(sizes))  # [dim, D_i]
         self.dropout = nn.Dropout(dropout)
-        if kind != "linear":
+        if kind == "contextual":
             with seeded(seed):
-                self.lstm = nn.LSTM(dim, hidden, batch_first=True, bidirectional=True) if kind == "contextual" else None
+                self.lstm = nn.LSTM(dim, hidden, batch_first=True, bidirectional=True)
+        if kind != "linear":
             self.score = nn.Parameter(torch.zeros(dim if kind == "dynamic" else 2 * hidden))
             self.offsets = nn.Parameter(torch.zeros(len(tables)))
 
@@ -86,10 +87,11 @@ class MetaEmbedding(Encoder):
         flat = prepared.flatten(0, -2)  # [B, L]
         words, places = flat.unique(return_inverse=True)
         mapped = self._mapped(words)  # [U, n, dim]: each different word once
+        attention = self._attention(mapped, words, flat, places)
         if self.kind == "contextual":
-            vectors = self._weighted(mapped[places], self._attention(mapped, words, flat, places))
+            vectors = self._weighted(mapped[places], attention)  # [B, L, dim]
         else:
-            vectors = self._weighted(mapped, self._attention(mapped, words, flat, places))[places]  # [B, L, dim]
+            vectors = self._weighted(mapped, attention)[places]
         weights = self.get_buffer("weights")[flat][..., None]
         means = (vectors * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
         return self.dropout(means).reshape(*prepared.shape[:-1], self.dim)
@@ -126,19 +128,16 @@ class MetaEmbedding(Encoder):
 
     def _attention(self, mapped: Tensor, words: Tensor, flat: Tensor, places: Tensor) -> Tensor:
         """α [U, n] of the different words, or with context [B, L, n] of their places in the texts."""
-        known = self.get_buffer("known")
         if self.kind == "linear":
-            scores = torch.zeros(mapped.shape[:2], dtype=mapped.dtype, device=mapped.device)
+            scores = mapped.new_zeros(mapped.shape[:2])
         elif self.kind == "dynamic":
             scores = mapped @ self.score + self.offsets
         else:
-            scores = self._states(mapped[places], (flat > 0).sum(1)) @ self.score + self.offsets
-            return scores.masked_fill(~known[flat], -torch.inf).softmax(-1)
-        return scores.masked_fill(~known[words], -torch.inf).softmax(-1)
+            words, scores = flat, self._states(mapped[places], (flat > 0).sum(1)) @ self.score + self.offsets
+        return scores.masked_fill(~self.get_buffer("known")[words], -torch.inf).softmax(-1)
 
     def _states(self, mapped: Tensor, lengths: Tensor) -> Tensor:
         """Vectors [B, L, n, dim] of the words in each source → LSTM states [B, L, n, 2·hidden]."""
-        assert self.lstm is not None
         texts, length, n, _ = mapped.shape
         rows = mapped.transpose(1, 2).flatten(0, 1)  # [B·n, L, dim]
         packed = nn.utils.rnn.pack_padded_sequence(

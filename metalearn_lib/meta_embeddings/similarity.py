@@ -5,7 +5,6 @@ Finkelstein et al. (2002) for WordSim-353 (relatedness), Hill et al. (2015) for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,10 +65,6 @@ def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _cosines(vectors: WordVectors, pairs: WordPairs) -> tuple[np.ndarray, np.ndarray]:
     """Cosine of each pair [P], and whether both words are known [P]."""
-    rows1, rows2 = (vectors.encode(_lower(words)) for words in (pairs.words1, pairs.words2))
-    a, b = (normalize(vectors.table[rows].double(), dim=1) for rows in (rows1, rows2))
+    rows = (vectors.encode([word.lower() for word in words]) for words in (pairs.words1, pairs.words2))
+    a, b = (normalize(vectors.table[list(places)].double(), dim=1) for places in rows)
     return (a * b).sum(1).numpy().round(9), (a.any(1) & b.any(1)).numpy()
-
-
-def _lower(words: Sequence[str]) -> list[str]:
-    return [word.lower() for word in words]

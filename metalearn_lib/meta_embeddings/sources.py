@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from metalearn_lib.errors import check_options
 from metalearn_lib.modules import evaluating
@@ -28,12 +28,11 @@ def word2vec(
     window: int = 5,
     min_count: int = 5,
     epochs: int = 5,
-    skip_gram: bool = False,
     seed: int = 0,
 ) -> WordVectors:
     """Vectors trained to predict words from their neighbours (Mikolov et al., 2013), by gensim.   Chapter: 06
 
-    CBOW with 5 negative samples, or skip-gram. One worker: the same seed gives the same vectors on the same machine.
+    CBOW with 5 negative samples. One worker: the same seed gives the same vectors on the same machine.
     Raises ValueError for sizes below 1, or if no word occurs `min_count` times.
 
     >>> word2vec([["hot", "tea"], ["hot", "soup"]], dim=4, min_count=1, epochs=1).table.shape
@@ -42,9 +41,7 @@ def word2vec(
     check_options("word2vec", dim=dim, window=window, min_count=min_count, epochs=epochs, seed=seed)
     from gensim.models import Word2Vec
 
-    model = Word2Vec(
-        vector_size=dim, window=window, min_count=min_count, sg=int(skip_gram), seed=seed, workers=1, alpha=0.05
-    )  # fmt: skip
+    model = Word2Vec(vector_size=dim, window=window, min_count=min_count, seed=seed, workers=1, alpha=0.05)
     sentences = [list(tokens) for tokens in token_lists]
     model.build_vocab(sentences)
     if not len(model.wv):
@@ -92,7 +89,8 @@ def state_vectors(model: NeuralLanguageModel, sentences: Sequence[Sequence[str]]
     with evaluating(model):
         ordered = sorted(sentences, key=len)
         for start in range(0, len(ordered), batch):
-            ids = _padded([[vocabulary.stoi[BEGIN], *vocabulary.encode(s)] for s in ordered[start : start + batch]])
+            read = [[vocabulary.stoi[BEGIN], *vocabulary.encode(s)] for s in ordered[start : start + batch]]
+            ids = nn.utils.rnn.pad_sequence(list(map(torch.tensor, read)), batch_first=True, padding_value=1)
             states = model.states(ids.to(device)).cpu()
             sums.index_add_(0, ids.flatten(), states.flatten(0, 1))
             counts.index_add_(0, ids.flatten(), torch.ones(ids.numel()))
@@ -102,7 +100,3 @@ def state_vectors(model: NeuralLanguageModel, sentences: Sequence[Sequence[str]]
         raise ValueError("state_vectors: no word of the model's vocabulary occurs in these sentences")
     means = sums[rows] / counts[rows, None]
     return WordVectors.from_array(vocabulary.decode(rows.tolist()), np.asarray(means))
-
-
-def _padded(rows: list[list[int]]) -> Tensor:
-    return nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=1)

@@ -25,35 +25,27 @@ def adaptation(
     """Draw the true function, the support points (inputs, targets) of a task, and predictions by number of steps.
 
     `panels` maps the name of a learner to {steps: predictions}, each as long as `x`; the panels stand side by
-    side. Lines of more steps are darker, and each has its own style.
-
-    Raises:
-        ValueError: there are no panels, or a line is not as long as `x`.
-
-    Chapter: 03
+    side. Lines of more steps are darker, and each has its own style. Raises ValueError for no panels, or a line that is
+    not as long as `x`.   Chapter: 03
     """
     if not panels:
         raise ValueError("adaptation: no panels; pass {learner: {steps: predictions}}")
-    at, wave = np.asarray(x, dtype=float), np.asarray(truth, dtype=float)
-    lines = {
-        (name, steps): np.asarray(line, dtype=float) for name, panel in panels.items() for steps, line in panel.items()
-    }
-    named = {"the truth": wave} | {f"{name} after {steps} steps": line for (name, steps), line in lines.items()}
-    for name, line in named.items():
-        if line.shape != at.shape:
-            raise ValueError(f"adaptation: {name} has shape {line.shape}, x has {len(at)} values; pass one for each")
+    lines = {f"{name} after {steps} steps": line for name, panel in panels.items() for steps, line in panel.items()}
+    for name, line in {"the truth": truth, **lines}.items():
+        if np.shape(line) != (len(x),):
+            raise ValueError(f"adaptation: {name} has shape {np.shape(line)}, x has {len(x)} values; pass one for each")
     figure = canvas(8.6, 4.0, title)
     all_axes = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
-    order = sorted({steps for _, steps in lines})
-    for axes, name in zip(all_axes, panels, strict=True):
+    order = sorted({steps for panel in panels.values() for steps in panel})
+    for axes, (name, panel) in zip(all_axes, panels.items(), strict=True):
         axes.set_title(name, fontsize=11)
-        axes.plot(at, wave, color=FLOOR, linewidth=5, alpha=0.3, label="the task")
+        axes.plot(x, truth, color=FLOOR, linewidth=5, alpha=0.3, label="the task")
         for rank, steps in enumerate(order):
-            if (name, steps) in lines:
+            if steps in panel:
                 share = 1 if len(order) == 1 else 0.35 + 0.65 * rank / (len(order) - 1)
                 label = "before" if steps == 0 else f"after {steps} step{'s' * (steps > 1)}"
                 style = LINES[len(order) - 1 - rank] if rank else LINES[5]
-                axes.plot(at, lines[name, steps], color=PALETTE[0], alpha=share, linestyle=style, label=label)
+                axes.plot(x, panel[steps], color=PALETTE[0], alpha=share, linestyle=style, label=label)
         axes.plot(*points, "o", color=PALETTE[1], markersize=7, markeredgecolor="white", label="support", zorder=4)
         axes.set_xlabel(xlabel)
     all_axes[0].set_ylabel(ylabel)

@@ -26,18 +26,16 @@ def episode_map(
 
     Queries are small filled markers, support examples large outlined ones, prototypes stars; each class has a
     colour and a marker. A ring marks each query whose nearest prototype (in the full space, not only on the
-    picture) is another class's.
-
-    Raises:
-        ValueError: the task is not in the batch, there are more than 8 classes, or a vector is not finite.
-
-    Chapter: 04
+    picture) is another class's. Raises ValueError where the task is not in the batch, there are more than 8 classes, or
+    a vector is not finite.   Chapter: 04
     """
     check_task("episode_map", episode, task)
     if episode.n_way > len(MARKERS):
         raise ValueError(f"episode_map: n_way={episode.n_way} is more than the colours; use n_way ≤ {len(MARKERS)}")
-    support = _vectors(encoder(episode.support_x[task : task + 1], episode.pool))  # [N·K, D]
-    query = _vectors(encoder(episode.query_x[task : task + 1], episode.pool))  # [N·Q, D]
+    support, query = (
+        encoder(rows[task : task + 1], episode.pool)[0].double().numpy(force=True)  # [N·K, D], [N·Q, D]
+        for rows in (episode.support_x, episode.query_x)
+    )
     if not (np.isfinite(support).all() and np.isfinite(query).all()):
         raise ValueError("episode_map: the encoder gave a vector that is not finite; check its input and its weights")
     support_y, query_y = episode.support_y[task].numpy(), episode.query_y[task].numpy()
@@ -77,13 +75,7 @@ def episode_map(
         key("*", "prototype: mean of\nthe support examples", markersize=15, markeredgecolor="black"),
         key("o", f"query nearer to another\nprototype: {len(wrong)} of {len(query)}", **ring),
     ]
-    legend = axes.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, labelspacing=0.75
-    )
-    for entry in legend.get_texts():
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.01, 1), "borderaxespad": 0}
+    for entry in axes.legend(handles=handles, labelspacing=0.75, **place).get_texts():
         entry.set_parse_math(False)
     return figure
-
-
-def _vectors(batch: Tensor) -> np.ndarray:
-    return batch[0].detach().cpu().double().numpy()

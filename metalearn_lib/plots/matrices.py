@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -25,12 +24,8 @@ def heatmap(
 ) -> Figure:
     """Draw a matrix (attention, confusion) as shaded cells with each value printed in its cell.
 
-    Above 16 columns the numbers would not fit and a colour bar takes their place.
-
-    Raises:
-        ValueError: the matrix is not two-dimensional, is empty, or its shape is not len(rows) × len(cols).
-
-    Chapter: 01
+    Above 16 columns the numbers would not fit and a colour bar takes their place. Raises ValueError where the matrix is
+    empty or its shape is not len(rows) × len(cols).   Chapter: 01
     """
     values = np.asarray(matrix, dtype=float)
     if values.shape != (len(rows), len(cols)) or values.size == 0:
@@ -52,8 +47,8 @@ def heatmap(
     if len(cols) > 16:
         figure.colorbar(image, ax=axes)
         return figure
-    shade = matplotlib.colors.Normalize(float(values.min()), float(values.max()))
+    dark = np.asarray(image.norm(values)) < 0.55
     for (row, col), value in np.ndenumerate(values):
-        colour = "white" if float(shade(float(value))) < 0.55 else "black"
+        colour = "white" if dark[row, col] else "black"
         axes.text(col, row, format(value, fmt), ha="center", va="center", fontsize=9, color=colour)
     return figure

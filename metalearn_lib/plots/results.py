@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,18 @@ from metalearn_lib.plots.style import FLOOR, LINES, MARKERS, PALETTE, canvas, st
 if TYPE_CHECKING:
     from metalearn_lib.scores import Measured
 
-# Behind a number, so that no line runs through it.
-BACKING = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+# A number beside its dot, on a white ground, so that no line runs through it.
+GROUND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+BESIDE: dict[str, Any] = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 9.5}
+RULE: dict[str, Any] = {"color": FLOOR, "linewidth": 1.4}  # a line that all methods are compared with
 
-# Where a method stands against the floor: marker, colour, filled?
-STANDING: dict[str, tuple[str, str, bool]] = {
-    "above the floor": ("o", PALETTE[0], True),
-    "no clear difference": ("s", FLOOR, False),
-    "below the floor": ("v", PALETTE[1], True),
-    "the floor": ("|", FLOOR, True),
-    "method": ("o", PALETTE[0], True),
+# Where a method stands against the floor.
+STANDING: dict[str, dict[str, Any]] = {
+    "above the floor": {"marker": "o", "color": PALETTE[0]},
+    "no clear difference": {"marker": "s", "color": FLOOR, "markerfacecolor": "white"},
+    "below the floor": {"marker": "v", "color": PALETTE[1]},
+    "the floor": {"marker": "|", "color": FLOOR},
+    "method": {"marker": "o", "color": PALETTE[0]},
 }
 
 
@@ -43,18 +46,10 @@ def compare(
     methods in the same rows. `floor` names the row to beat; each marker says whether the 95 % interval of
     the (paired) difference lies above 0, below 0 or around it. `chance`, a share between 0 and 1, is dotted. Shares
     are drawn in percent, other numbers (errors, correlations) as they are; such panels have an axis of their own.
-
-    Raises:
-        ValueError: there are no scores, or `floor` is in none of the panels.
-
-    Chapter: 04
+    Raises ValueError for no scores, both kinds in one panel, or a `floor` that is in none.   Chapter: 04
     """
-    panels: dict[str, Mapping[str, Any]] = {}
-    for name, value in scores.items():
-        if isinstance(value, Mapping):
-            panels[name] = value
-        else:
-            panels.setdefault("", {})[name] = value  # type: ignore[index]
+    nested = any(isinstance(value, Mapping) for value in scores.values())
+    panels: dict[str, Mapping[str, Any]] = dict(scores) if nested else {"": scores}  # type: ignore[arg-type]
     rows = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     if not rows:
         raise ValueError("compare: no scores; pass {name: Score}")
@@ -68,33 +63,33 @@ def compare(
     scales = {name: _scale(*panel.values()) for name, panel in panels.items()}
     alike = len(set(scales.values())) == 1
     axes = figure.subplots(1, len(panels), sharey=True, sharex=alike, squeeze=False)[0]
-    seen: dict[str, None] = {}
+    seen: set[str] = set()
     for panel_axes, (panel_name, panel) in zip(axes, panels.items(), strict=True):
         panel_axes.set_title(panel_name, fontsize=11)
         for row, name in enumerate(rows):
             if name in panel:
                 standing = _standing(panel[name], panel.get(floor) if floor else None)
-                seen[standing] = None
+                seen.add(standing)
                 _dot(panel_axes, row, panel[name], standing)
         if floor is not None and floor in panel:
-            panel_axes.axvline(
-                scales[panel_name] * panel[floor].mean, color=FLOOR, linestyle="--", linewidth=1.4, zorder=1
-            )
+            panel_axes.axvline(scales[panel_name] * panel[floor].mean, linestyle="--", zorder=1, **RULE)
         if chance is not None:
-            panel_axes.axvline(scales[panel_name] * chance, color=FLOOR, linestyle=":", linewidth=1.4, zorder=1)
+            panel_axes.axvline(scales[panel_name] * chance, linestyle=":", zorder=1, **RULE)
         panel_axes.grid(axis="y", visible=False)
         panel_axes.margins(x=0.11 + 0.06 * len(panels))
         panel_axes.set_xlabel(wrap(xlabel, 60 // len(panels)))
+        panel_axes.tick_params(axis="y", length=0)
     axes[0].set_yticks(range(len(rows)), labels)
     axes[0].set_ylim(len(rows) - 0.4, -0.6)
-    for panel_axes in axes:
-        panel_axes.tick_params(axis="y", length=0)
 
-    handles = [_key(standing) for standing in STANDING if standing in seen and standing not in ("method", "the floor")]
+    in_legend = [standing for standing in STANDING if standing in seen - {"method", "the floor"}]
+    handles = [
+        Line2D([], [], label=f"{standing} (95 %)", markeredgewidth=1.6, **STANDING[standing]) for standing in in_legend
+    ]
     if floor is not None:
-        handles.append(Line2D([], [], color=FLOOR, linestyle="--", linewidth=1.4, label=wrap(f"floor: {floor}", 40)))
+        handles.append(Line2D([], [], linestyle="--", label=wrap(f"floor: {floor}", 40), **RULE))
     if chance is not None:
-        handles.append(Line2D([], [], color=FLOOR, linestyle=":", linewidth=1.4, label=f"chance, {100 * chance:.0f} %"))
+        handles.append(Line2D([], [], linestyle=":", label=f"chance, {100 * chance:.0f} %", **RULE))
     if handles:
         figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))
     return figure
@@ -118,26 +113,12 @@ def _standing(score: Measured, floor: Measured | None) -> str:
 
 
 def _dot(axes: Axes, row: int, score: Measured, standing: str) -> None:
-    marker, colour, filled = STANDING[standing]
-    scale = _scale(score)
-    axes.plot([scale * score.low, scale * score.high], [row, row], color=colour, linewidth=2.4, solid_capstyle="butt")
-    face = colour if filled else "white"
-    axes.plot(scale * score.mean, row, marker, color=colour, markerfacecolor=face, markersize=8, markeredgewidth=1.6)
-    axes.annotate(
-        f"{100 * score.mean:.1f}" if score.share else f"{score.mean:.3g}",
-        (scale * score.high, row),
-        xytext=(7, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=9.5,
-        bbox=BACKING,
-    )
-
-
-def _key(standing: str) -> Line2D:
-    marker, colour, filled = STANDING[standing]
-    look: dict[str, Any] = {"markerfacecolor": colour if filled else "white", "markeredgewidth": 1.6}
-    return Line2D([], [], marker=marker, color=colour, label=f"{standing} (95 %)", **look)
+    scale, look = _scale(score), STANDING[standing]
+    interval = [scale * score.low, scale * score.high]
+    axes.plot(interval, [row, row], color=look["color"], linewidth=2.4, solid_capstyle="butt")
+    axes.plot(scale * score.mean, row, linestyle="", markersize=8, markeredgewidth=1.6, **look)
+    number = f"{100 * score.mean:.1f}" if score.share else f"{score.mean:.3g}"
+    axes.annotate(number, (scale * score.high, row), bbox=GROUND, **BESIDE)
 
 
 @styled
@@ -157,12 +138,8 @@ def curves(
 
     `lines` maps a name to (mean, low, high), each as long as `x`, or to the means alone. `floor` is
     the name of one of the lines, drawn grey and dashed, or a value, a dashed line called `floor_label`.
-    Numbers are drawn as they are given: pass percent for percent.
-
-    Raises:
-        ValueError: no lines, a line whose length is not that of `x`, or a floor that names no line.
-
-    Chapter: 01
+    Numbers are drawn as they are given: pass percent for percent. Raises ValueError for no lines, a line whose length
+    is not that of `x`, or a floor that names no line.   Chapter: 01
     """
     if not lines:
         raise ValueError("curves: no lines; pass {name: (mean, low, high)}")
@@ -171,7 +148,7 @@ def curves(
     figure = canvas(8, 4.3, title)
     axes = figure.subplots()
     at = np.asarray(x, dtype=float)
-    ranks = iter(range(len(lines)))
+    looks = itertools.cycle(zip(PALETTE, MARKERS, LINES, strict=True))
     for name, given in lines.items():
         values = np.atleast_2d(np.asarray(given, dtype=float))
         if values.shape not in ((1, len(at)), (3, len(at))):
@@ -179,17 +156,15 @@ def curves(
                 f"curves: {name!r} has shape {np.shape(given)}, x has {len(at)} values; "
                 f"pass (mean, low, high), each of {len(at)}"
             )
-        rank = next(ranks) if name != floor else -1
-        colour, line = (FLOOR, "--") if rank < 0 else (PALETTE[rank % len(PALETTE)], LINES[rank % len(LINES)])
+        look: dict[str, Any] = {"color": FLOOR, "linestyle": "--"}
+        if name != floor:
+            look = dict(zip(("color", "marker", "linestyle"), next(looks), strict=True))
+            look["markevery"] = max(1, len(at) // 12)  # markers on a long line would hide it
         if len(values) == 3:
-            axes.fill_between(at, values[1], values[2], color=colour, alpha=0.18, linewidth=0)
-        # Markers on a long line would hide it: at most about twelve.
-        marker: dict[str, Any] = (
-            {"marker": MARKERS[rank % len(MARKERS)], "markevery": max(1, len(at) // 12)} if rank >= 0 else {}
-        )
-        axes.plot(at, values[0], color=colour, linestyle=line, label=wrap(name, 24), **marker)
+            axes.fill_between(at, values[1], values[2], color=look["color"], alpha=0.18, linewidth=0)
+        axes.plot(at, values[0], label=wrap(name, 24), **look)
     if isinstance(floor, int | float):
-        axes.axhline(floor, color=FLOOR, linestyle="--", linewidth=1.4, label=wrap(floor_label, 24))
+        axes.axhline(floor, linestyle="--", label=wrap(floor_label, 24), **RULE)
     if logx:
         axes.set_xscale("log")
         if len(at) <= 8:  # the points themselves say more than powers of ten

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import base64
-import functools
 import io
 import re
-from collections.abc import Callable
+import textwrap
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeAlias
+from typing import Any, TypeAlias
 
 import matplotlib
 from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
-
-Options = ParamSpec("Options")
 
 # Okabe & Ito (2008), ordered so that neighbours differ most; yellow is left out: it vanishes on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
@@ -45,30 +42,18 @@ SETTINGS: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 2.0,
     "lines.markersize": 6.5,
-    "savefig.dpi": DPI,
-    "savefig.facecolor": "white",
     "xtick.labelsize": 10,
     "ytick.labelsize": 10,
 }
 
 
 def style() -> None:
-    """Set the look of the course for every later figure, pyplot's own included.
-
-    Chapter: 00
-    """
+    """Set the look of the course for every later figure, pyplot's own included.   Chapter: 00"""
     matplotlib.rcParams.update(SETTINGS)
 
 
-def styled(draw: Callable[Options, Figure]) -> Callable[Options, Figure]:
-    """Let a drawing function use the look of the course without changing the caller's settings."""
-
-    @functools.wraps(draw)
-    def wrapper(*args: Options.args, **kwargs: Options.kwargs) -> Figure:
-        with matplotlib.rc_context(SETTINGS):
-            return draw(*args, **kwargs)
-
-    return wrapper
+# As a decorator: a drawing function has the look of the course and leaves the caller's settings alone.
+styled = matplotlib.rc_context(SETTINGS)
 
 
 @dataclass(frozen=True)
@@ -92,10 +77,7 @@ Drawing: TypeAlias = Figure | TextFigure
 def show(figure: Drawing) -> None:
     """Display a figure, as one PNG or as HTML, with its title or its text as the text alternative, and close it.
 
-    Outside a notebook nothing is displayed; the figure is closed all the same.
-
-    Raises:
-        TypeError: the argument is no figure.
+    Outside a notebook nothing is displayed; the figure is closed all the same. Raises TypeError for what is no figure.
 
     Chapter: 00
     """
@@ -115,10 +97,7 @@ def picture(figure: Drawing) -> dict[str, str]:
     """A figure as a notebook output: the PNG and, for those who cannot see it, its title; or HTML and plain text."""
     if isinstance(figure, TextFigure):
         return {"text/html": figure.html, "text/plain": figure.text}
-    return {
-        "image/png": base64.b64encode(png(figure)).decode(),
-        "text/plain": f"[figure: {title_of(figure)}]",
-    }
+    return {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": f"[figure: {title_of(figure)}]"}
 
 
 def png(figure: Figure) -> bytes:
@@ -158,18 +137,13 @@ def wrap(text: str, width: int) -> str:
     >>> wrap("talk.politics.mideast", 17)
     'talk.politics.\\nmideast'
     """
-    lines = [""]
-    for word in text.replace("\n", " \n ").split(" "):
-        if word == "\n":
-            lines.append("")
-            continue
-        pieces = re.split(r"(?<=[./_-])(?=[A-Za-z])", word) if len(word) > min(width, 14) else [word]
-        for rank, piece in enumerate(pieces):
-            space = " " if rank == 0 and lines[-1] else ""
-            if lines[-1] and len(lines[-1]) + len(space) + len(piece) > width:
-                lines.append("")
-                space = ""
-            lines[-1] += space + piece
-            while len(lines[-1]) > width:  # a word that no rule breaks is cut
-                lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    lines = [line for part in text.split("\n") for line in _Wrapper(width).wrap(part) or [""]]
     return "\n".join(lines)
+
+
+class _Wrapper(textwrap.TextWrapper):
+    def _split(self, text: str) -> list[str]:
+        """Words and spaces; a long word in pieces that end with its dots and hyphens, none longer than a line."""
+        words = re.split("( )", " ".join(text.split()))
+        pieces = [re.split(r"(?<=[./_-])(?=[A-Za-z])", w) if len(w) > min(self.width, 14) else [w] for w in words]
+        return [p[n : n + self.width] for word in pieces for p in word for n in range(0, len(p), self.width)]

@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from html import escape
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 import matplotlib
@@ -33,12 +34,8 @@ def episode_table(
     """Show the texts of one task as a table: the support examples of each class, then some queries.
 
     `queries` is how many queries of each class are shown, `characters` where a text is cut;
-    `hide_queries` prints "?" for their classes and letters them in the order of their texts, for guessing.
-
-    Raises:
-        ValueError: the task is not in the batch, or a count is out of its range.
-
-    Chapter: 00
+    `hide_queries` prints "?" for their classes and letters them in the order of their texts, for guessing. Raises
+    ValueError where the task is not in the batch, or a count is out of its range.   Chapter: 00
     """
     check_task("episode_table", episodes, task)
     if queries < 0 or characters < 20:
@@ -46,15 +43,13 @@ def episode_table(
     names = episodes.classes[task]
     support = zip(episodes.support_y[task].tolist(), episodes.support_texts(task), strict=True)
     rows = [("support", label, text) for label, text in support]
-    left = dict.fromkeys(range(len(names)), queries)
-    shown = []
-    for label, text in zip(episodes.query_y[task].tolist(), episodes.query_texts(task), strict=True):
-        left[label] -= 1
-        if left[label] >= 0:
-            shown.append(("query", label, text))
+    asked, texts = episodes.query_y[task].tolist(), episodes.query_texts(task)
+    first = [place for place, label in enumerate(asked) if asked[:place].count(label) < queries]
+    shown = [("query", asked[place], texts[place]) for place in first]
     if hide_queries:
         shown.sort(key=lambda row: row[2])
-        shown = [(f"query {_letter(place)}", -1, text) for place, (_, _, text) in enumerate(shown)]
+        letters = [*ascii_uppercase, *map(str, range(27, len(shown) + 1))]
+        shown = [(f"query {letter}", -1, text) for letter, (_, _, text) in zip(letters, shown, strict=False)]
     lines, html = [title], [f'<table {_PLAIN}><caption style="text-align:left"><b>{escape(title)}</b></caption>']
     head = "".join(f'<th scope="col" {_LEFT}>{heading}</th>' for heading in ("role", "class", "text"))
     html.append(f"<thead><tr>{head}</tr></thead><tbody>")
@@ -71,12 +66,9 @@ def episode_table(
 
 
 def text_weights(words: Sequence[str], weights: ArrayLike, *, title: str, label: str = "weight") -> TextFigure:
-    """Show a text whose words are shaded by their weights, the heaviest tenth underlined.
+    """Show a text whose words are shaded by their weights, the heaviest tenth underlined.   Chapter: 04
 
-    Raises:
-        ValueError: there are no words, or not exactly one finite weight for each.
-
-    Chapter: 04
+    Raises ValueError where there are no words, or not exactly one finite weight for each.
     """
     values = np.asarray(weights, dtype=float)
     if not len(words) or values.shape != (len(words),) or not np.isfinite(values).all():
@@ -112,13 +104,8 @@ def text_weights(words: Sequence[str], weights: ArrayLike, *, title: str, label:
 def check_task(function: str, episodes: Episodes, task: int) -> None:
     """Raise ValueError unless the batch has this task."""
     if not 0 <= task < len(episodes):
-        raise ValueError(
-            f"{function}: task={task} is not in this batch of {len(episodes)}; use 0 … {len(episodes) - 1}"
-        )
-
-
-def _letter(number: int) -> str:
-    return chr(ord("A") + number) if number < 26 else str(number + 1)
+        last = len(episodes) - 1
+        raise ValueError(f"{function}: task={task} is not in this batch of {last + 1}; use 0 … {last}")
 
 
 def _snippet(text: str, characters: int) -> str:

@@ -10,12 +10,6 @@ from metalearn_lib.transfer.measures import h_score, leep, proxy_a_distance
 from metalearn_lib.transfer.rates import discriminative, gradual, layer_groups, slanted_triangular
 
 __all__ = [
-    "carry_over",
-    "discriminative",
-    "gradual",
-    "h_score",
-    "layer_groups",
-    "leep",
-    "proxy_a_distance",
+    "carry_over", "discriminative", "gradual", "h_score", "layer_groups", "leep", "proxy_a_distance",
     "slanted_triangular",
-]
+]  # fmt: skip

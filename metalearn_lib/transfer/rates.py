@@ -80,19 +80,12 @@ def _stack(module: nn.Module) -> list[nn.Module]:
     """The layers of an encoder from the text upwards: lists are opened, a module that only holds others too."""
     layers: list[nn.Module] = []
     for child in module.children():
-        if next(child.parameters(), None) is None:
-            continue
-        single = not list(child.children())
-        layers += [child] if single else list(child) if isinstance(child, nn.ModuleList) else _opened(child)
-    return layers
-
-
-def _opened(module: nn.Module) -> list[nn.Module]:
-    """A module that holds a list of layers somewhere is opened; any other is one layer."""
-    holds_list = any(isinstance(part, nn.ModuleList) and len(part) > 1 for part in module.modules())
-    return _stack(module) if holds_list or _is_model(module) else [module]
-
-
-def _is_model(module: nn.Module) -> bool:
-    """A language model: its embedding and its body are layers of their own."""
-    return hasattr(module, "embedding") and hasattr(module, "body")
+        holds_list = any(isinstance(part, nn.ModuleList) and len(part) > 1 for part in child.modules())
+        is_language_model = hasattr(child, "embedding") and hasattr(child, "body")  # each of them is a layer
+        if isinstance(child, nn.ModuleList):
+            layers += child
+        elif holds_list or is_language_model:
+            layers += _stack(child)
+        else:
+            layers.append(child)
+    return [layer for layer in layers if next(layer.parameters(), None) is not None]

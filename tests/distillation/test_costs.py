@@ -30,13 +30,6 @@ def test_every_shipped_number_counts_once(texts: Corpus, words: WordVectors, stu
     assert costs(cnn, texts.texts[:1], repeats=1).parameters == 13 * 16 + (16 * 5 + 5) + 5 * 2 + 2
 
 
-def test_an_ensemble_costs_what_its_members_cost(texts: Corpus, student: Classifier) -> None:
-    tfidf = TfidfTeacher(texts, background=texts)
-    both = costs(Ensemble([student, tfidf]), texts.texts[:2], repeats=1)
-    single = [costs(member, texts.texts[:2], repeats=1).parameters for member in (student, tfidf)]
-    assert both.parameters == sum(single)
-
-
 def test_eight_bits_keep_the_logits_near_and_the_original_as_it_was(texts: Corpus) -> None:
     table = torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
     many = WordVectors.from_array([*texts.texts[0].split(), *(f"w{n}" for n in range(495))], table.numpy())
@@ -47,15 +40,6 @@ def test_eight_bits_keep_the_logits_near_and_the_original_as_it_was(texts: Corpu
     assert all(torch.equal(value, kept[name]) for name, value in classifier.state_dict().items())
     sizes = [costs(c, texts.texts[:1], repeats=1).megabytes for c in (classifier, small)]
     assert sizes[0] > 2.5 * sizes[1]
-
-
-def test_nothing_to_quantise_is_refused(words: WordVectors) -> None:
-    class Half(torch.nn.Module):
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return x[:, :2]
-
-    with pytest.raises(ValueError, match="neither a linear layer nor an embedding"):
-        quantised(Classifier(encoders.Averaged(words), CLASSES, head=Half()))
 
 
 class Own:
@@ -72,25 +56,16 @@ class Shipping(Own):
         return {"bias": torch.zeros(7)}
 
 
-def test_a_teacher_of_ones_own_says_what_it_ships(student: Classifier) -> None:
-    assert costs(Shipping(), ["a text"], repeats=1).parameters == 7
-    nested = Ensemble([Shipping(), Ensemble([Shipping(), student])])
-    assert costs(nested, ["a text"], repeats=1).parameters == 14 + costs(student, ["a text"], repeats=1).parameters
+def test_a_teacher_of_ones_own_says_what_it_ships_and_an_ensemble_costs_its_members(
+    texts: Corpus, student: Classifier
+) -> None:
+    tfidf = TfidfTeacher(texts, background=texts)
+    teachers = [Shipping(), student, tfidf, Ensemble([tfidf, Ensemble([Shipping(), student])])]
+    own, learner, words, nested = (costs(teacher, ["a text"], repeats=1).parameters for teacher in teachers)
+    assert own == 7 and nested == own + learner + words
     for teacher in (Own(), Ensemble([Shipping(), Own()])):
         with pytest.raises(TypeError, match=r"Own does not say what must be shipped; give it a method shipped\(\)"):
             costs(teacher, ["a text"])  # type: ignore[arg-type]
-
-
-def test_costs_needs_texts(student: Classifier) -> None:
-    with pytest.raises(ValueError, match="0 texts"):
-        costs(student, [])
-
-
-def test_the_front_of_a_small_table() -> None:
-    assert on_front([1, 2, 2, 4], [0.5, 0.6, 0.7, 0.7]) == [True, False, True, False]
-    assert on_front([1, 1], [0.5, 0.5]) == [True, True]
-    with pytest.raises(ValueError, match="2 costs and 1 accuracies"):
-        on_front([1, 2], [0.5])
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))

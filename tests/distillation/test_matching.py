@@ -60,14 +60,3 @@ def test_a_teacher_that_is_an_average_is_found_again(texts: Corpus, words: WordV
     teacher = encoders.Averaged(words, weighting="idf", background=texts)
     solved = solved_average(teacher, texts, words, dim=16, penalty=1e-6)
     assert far_off(solved.embed(texts.texts), teacher.embed(texts.texts)) < 1e-3
-
-
-def test_bad_input_is_refused(texts: Corpus, words: WordVectors, teacher: encoders.Averaged) -> None:
-    with pytest.raises(ValueError, match="match: the unlabelled pool 'two topics' has no texts"):
-        match(WordAverage(words), teacher, texts.subset([]), epochs=1)
-    with pytest.raises(ValueError, match="solved_average: the unlabelled pool"):
-        solved_average(teacher, texts.subset([]), words)
-    with pytest.raises(ValueError, match=r"need 1 ≤ dim ≤ 4"):
-        solved_average(teacher, texts, words, dim=5)
-    with pytest.raises(ValueError, match="penalty > 0"):
-        solved_average(teacher, texts, words, dim=2, penalty=0)

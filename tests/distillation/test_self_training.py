@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import torch
 
 from metalearn_lib.classification import Classifier, accuracy
@@ -43,16 +42,3 @@ def test_two_labels_and_the_rest_by_itself(texts: Corpus, words: WordVectors) ->
     labelled = texts.subset(range(10))
     student = self_train(make, labelled, without_labels(texts), rounds=1, keep=1.0, epochs=20, rate=1e-1)
     assert accuracy(student, texts).mean > 0.9
-
-
-def test_bad_input_is_refused(texts: Corpus, student: Classifier) -> None:
-    with pytest.raises(ValueError, match="pseudo_labelled: the unlabelled pool"):
-        pseudo_labelled(student, texts.subset([]))
-    with pytest.raises(ValueError, match=r"keep=0\)"):
-        pseudo_labelled(student, texts, keep=0)
-    with pytest.raises(ValueError, match="self_train: the unlabelled pool 'two topics' has no texts"):
-        self_train(lambda: student, texts, texts.subset([]), epochs=1)
-    with pytest.raises(ValueError, match=r"self_train\(keep=2\): a share above 0"):
-        self_train(lambda: pytest.fail("trained before it was refused"), texts, texts, keep=2, epochs=1)
-    with pytest.raises(ValueError, match="rounds=0"):
-        self_train(lambda: student, texts, texts, rounds=0, epochs=1)

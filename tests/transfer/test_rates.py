@@ -1,42 +1,40 @@
 """Layer groups, discriminative rates, gradual unfreezing, the slanted triangle."""
 
-import numpy as np
 import pytest
 import torch
 
-from metalearn_lib import text
 from metalearn_lib.classification import Classifier, fit
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Averaged, Convolutional, LanguageModelEncoder, Recurrent, SelfAttention, Transformer
 from metalearn_lib.language_models import NeuralLanguageModel
-from metalearn_lib.text import Vocabulary
+from metalearn_lib.text import Vocabulary, WordVectors
 from metalearn_lib.transfer import discriminative, gradual, layer_groups, slanted_triangular
 
-WORDS = ["cat", "dog", "sun", "rain"]
-CORPUS = Corpus("toy", ["cat dog", "dog", "sun rain", "rain"], ["pets", "pets", "weather", "weather"])
+CLASSES = ["space", "sport"]
 
 
-def vectors() -> text.WordVectors:
-    return text.WordVectors.from_array(WORDS, np.random.default_rng(0).normal(size=(4, 6)))
+@pytest.fixture
+def model(words: WordVectors) -> Classifier:
+    return Classifier(Convolutional(words, channels=4, widths=(1, 2)), CLASSES)
 
 
-def language_model() -> LanguageModelEncoder:
-    vocabulary = Vocabulary.build([WORDS], sentence_marks=True)
+def language_model(words: WordVectors) -> LanguageModelEncoder:
+    vocabulary = Vocabulary.build([words.words], sentence_marks=True)
     return LanguageModelEncoder(NeuralLanguageModel("lstm", vocabulary, dim=8))
 
 
 @pytest.mark.parametrize(
     ("encoder", "layers"),
     [
-        (lambda: Convolutional(vectors(), channels=4, widths=(1, 2)), 2),
-        (lambda: Recurrent(vectors(), hidden=4), 1),
-        (lambda: SelfAttention(vectors(), dim=8, heads=2), 4),
+        (lambda words: Convolutional(words, channels=4, widths=(1, 2)), 2),
+        (lambda words: Recurrent(words, hidden=4), 1),
+        (lambda words: SelfAttention(words, dim=8, heads=2), 4),
         (language_model, 2),
-        (lambda: Transformer(frozen=False), 8),  # embeddings, six layers, the pooler that MiniLM brings
+        (lambda _: Transformer(frozen=False), 8),  # embeddings, six layers, the pooler that MiniLM brings
     ],
 )
-def test_every_trainable_number_is_in_one_group_and_the_head_comes_first(encoder, layers) -> None:
-    model = Classifier(encoder(), ["pets", "weather"])
+def test_every_trainable_number_is_in_one_group_and_the_head_comes_first(encoder, layers, words) -> None:
+    model = Classifier(encoder(words), CLASSES)
     groups = layer_groups(model)
     assert len(groups) == layers + 1
     assert groups[0] == list(model.head.parameters())
@@ -44,32 +42,30 @@ def test_every_trainable_number_is_in_one_group_and_the_head_comes_first(encoder
     assert len(flat) == len(set(flat)) == len(list(model.parameters()))
 
 
-def test_the_layer_next_to_the_text_comes_last() -> None:
-    model = Classifier(language_model(), ["pets", "weather"])
+def test_the_layer_next_to_the_text_comes_last(words: WordVectors) -> None:
+    model = Classifier(language_model(words), CLASSES)
     assert any(p is model.encoder.model.embedding.weight for p in layer_groups(model)[-1])
-    model = Classifier(Transformer(frozen=False), ["pets", "weather"])
+    model = Classifier(Transformer(frozen=False), CLASSES)
     assert any(p is model.encoder.model.embeddings.word_embeddings.weight for p in layer_groups(model)[-1])
     names = {id(p): name for name, p in model.named_parameters()}
     order = [names[id(group[0])] for group in layer_groups(model) if "encoder.layer" in names[id(group[0])]]
     assert [name.split("layer.")[1][0] for name in order] == list("543210")
 
 
-def test_frozen_parameters_are_left_out() -> None:
-    model = Classifier(Convolutional(vectors(), channels=4, widths=(1, 2)), ["pets", "weather"])
+def test_frozen_parameters_are_left_out(model: Classifier, words: WordVectors) -> None:
     model.encoder.convolutions[0].requires_grad_(False)
     assert len(layer_groups(model)) == 2
-    assert len(layer_groups(Classifier(Averaged(vectors()), ["pets", "weather"]))) == 1
+    assert len(layer_groups(Classifier(Averaged(words), CLASSES))) == 1
 
 
-def test_rates_fall_geometrically_and_layers_wake_in_turn() -> None:
-    model = Classifier(Convolutional(vectors(), channels=4, widths=(1, 2)), ["pets", "weather"])
+def test_rates_fall_geometrically_and_layers_wake_in_turn(model: Classifier, texts: Corpus) -> None:
     assert [g["lr"] for g in discriminative(model, 1.0, decay=2.0)] == [1.0, 0.5, 0.25]
     assert [g["from_epoch"] for g in gradual(model, 1.0, every=3)] == [0, 3, 6]
     lowest = model.encoder.convolutions[0].weight
     before = lowest.detach().clone()
-    fit(model, CORPUS, epochs=2, rates=gradual(model, 1e-2), progress=False)
+    fit(model, texts, epochs=2, rates=gradual(model, 1e-2), progress=False)
     assert torch.equal(lowest, before)  # it would wake in epoch 2
-    fit(model, CORPUS, epochs=3, rates=gradual(model, 1e-2), progress=False)
+    fit(model, texts, epochs=3, rates=gradual(model, 1e-2), progress=False)
     assert not torch.equal(lowest, before)
 
 
@@ -82,8 +78,7 @@ def test_the_triangle_is_that_of_the_paper() -> None:
         assert factor(t / steps) == pytest.approx((1 + p * (ratio - 1)) / ratio, abs=1e-9)
 
 
-def test_bad_input() -> None:
-    model = Classifier(Convolutional(vectors(), channels=4), ["pets", "weather"])
+def test_bad_input(model: Classifier) -> None:
     with pytest.raises(ValueError, match="rate=0"):
         discriminative(model, 0)
     with pytest.raises(ValueError, match=r"decay=0\.5"):
