@@ -28,9 +28,9 @@ class Costs:
 
 
 def costs(teacher: Teacher, texts: Sequence[str], *, repeats: int = 3) -> Costs:
-    """Size and latency of a classifier, tf-idf or an ensemble; from a string to its logits, one text at a time.
+    """Size of a classifier, tf-idf or an ensemble, and its CPU time from a string to its logits, one text at a time.
 
-    The best of `repeats` passes over the texts, so that a busy machine disturbs little; no encoding is cached. Word
+    The best of `repeats` passes over the texts; other programs on the machine do not count; no encoding is cached. Word
     vectors that do not train must be shipped as well, so they count; the list of words itself does not. Raises
     ValueError for no texts or repeats below 1, TypeError for a teacher without `shipped`.   Chapter: 08
     """
@@ -47,10 +47,10 @@ def costs(teacher: Teacher, texts: Sequence[str], *, repeats: int = 3) -> Costs:
         teacher.logits(texts[:1])  # what is loaded at first use
         best = float("inf")
         for _ in range(repeats):
-            start = time.perf_counter()
+            start = time.process_time()
             for one in texts:
                 teacher.logits([one])
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
     torch.save(dict(tensors), file := io.BytesIO())
     return Costs(sum(map(_numbers, tensors.values())), file.tell() / 1e6, best / len(texts) * 1e6)
 
