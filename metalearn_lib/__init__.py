@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     )
     from metalearn_lib.meta_embeddings import MetaEmbedding
     from metalearn_lib.optimise import History
-    from metalearn_lib.scores import Comparison, Score, best
+    from metalearn_lib.scores import Comparison, Score, above, below, best, every, within
     from metalearn_lib.training import meta_train
 
 __version__ = "0.2.0"
@@ -74,7 +74,7 @@ _HOMES = {
     "TfidfCentroid mlp",
     "meta_embeddings": "MetaEmbedding",
     "optimise": "History",
-    "scores": "Comparison Score best",
+    "scores": "Comparison Score above below best every within",
     "training": "meta_train",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()} | {"guards": "episodes"}

@@ -29,6 +29,18 @@ class Comparison:
     def __bool__(self) -> bool:
         return self.low > self.margin
 
+    @property
+    def slack(self) -> float:
+        """By how much it holds, in its own unit: how far the interval stays above the margin; below 0 it fails."""
+        return self.low - self.margin
+
+    @property
+    def brief(self) -> str:
+        """The difference and its interval, in points or as they are: "+3.4, 95 % +2.1 … +4.6"."""
+        if not self.share:
+            return f"{self.difference:+.3g}, 95 % {self.low:+.3g} … {self.high:+.3g}"
+        return f"{100 * self.difference:+.1f}, 95 % {100 * self.low:+.1f} … {100 * self.high:+.1f}"
+
     def __str__(self) -> str:
         kind = "paired" if self.paired else "unpaired"
         if not self.share:
@@ -47,8 +59,91 @@ class PerplexityRatio(Comparison):
         """The perplexity that is claimed to be lower, divided by the other one."""
         return math.exp(-self.difference)
 
+    @property
+    def brief(self) -> str:
+        return f"ratio {self.ratio:.3f}, 95 % {math.exp(-self.high):.3f} … {math.exp(-self.low):.3f}"
+
     def __str__(self) -> str:
         return f"ratio {self.ratio:.3f}, 95 % interval {math.exp(-self.high):.3f} … {math.exp(-self.low):.3f}"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A number and where it is claimed to lie; true when it lies there, of a `Measured` with its whole 95 % interval.
+
+    Made by `above`, `below` and `within`.
+    """
+
+    value: float
+    low: float  # of its interval; the number itself where it has none
+    high: float
+    over: float = -math.inf
+    under: float = math.inf
+    share: bool = False
+
+    def __bool__(self) -> bool:
+        return self.over < self.low and self.high < self.under
+
+    @property
+    def slack(self) -> float:
+        """How far the number, or the end of its interval, is from the nearer bound; below 0 it fails."""
+        return min(self.low - self.over, self.under - self.high)
+
+    @property
+    def brief(self) -> str:
+        """The number, and its interval where it has one."""
+        number = (lambda x: f"{100 * x:.1f}") if self.share else short
+        interval = f", 95 % {number(self.low)} … {number(self.high)}" if self.low < self.high else ""
+        return number(self.value) + interval
+
+    def __str__(self) -> str:
+        where = [f"above {self.over:g}"] * (self.over > -math.inf) + [f"below {self.under:g}"] * (self.under < math.inf)
+        return f"{self.brief} (claimed: {' and '.join(where)})"
+
+
+def above(number: Any, bound: Any) -> Bound:
+    """That a number lies above a bound; of a score its whole 95 % interval.
+
+    A number is an int, a float, a NumPy or torch scalar, or a `Measured`; a bound is one of the first three.
+
+    >>> bool(above(0.42, 0.4)), above(0.42, 0.4).brief, round(above(0.42, 0.4).slack, 2)
+    (True, '0.42', 0.02)
+    """
+    return within(number, bound, math.inf)
+
+
+def below(number: Any, bound: Any) -> Bound:
+    """That a number lies below a bound; of a score its whole 95 % interval."""
+    return within(number, -math.inf, bound)
+
+
+def within(number: Any, over: Any, under: Any) -> Bound:
+    """That a number lies between two bounds; of a score its whole 95 % interval, of a difference of scores, too.
+
+    >>> bool(within(3, 1, 2))
+    False
+    """
+    over, under = float(over), float(under)
+    if isinstance(number, Measured):
+        return Bound(number.mean, number.low, number.high, over, under, number.share)
+    if isinstance(number, Comparison):
+        return Bound(number.difference, number.low, number.high, over, under, number.share)
+    value = float(number)
+    return Bound(value, value, value, over, under)
+
+
+def every(conditions: Iterable[Comparison | Bound]) -> Comparison | Bound:
+    """All of them hold: the one that holds by least, or fails by most, stands for all; so it shows and decides.
+
+    Give conditions of one unit, such as the same comparison on three splits. Raises ValueError for none.
+
+    >>> every(above(number, 1) for number in (3, 2, 4)).brief
+    '2'
+    """
+    found = list(conditions)
+    if not found:
+        raise ValueError("every: no conditions; of nothing everything is true")
+    return min(found, key=lambda condition: condition.slack)
 
 
 class Measured:
@@ -242,6 +337,15 @@ class Correlation(Measured):
     def __str__(self) -> str:
         missing = f", {self.total - self.covered} of {self.total} pairs unknown" if self.covered < self.total else ""
         return f"{self.value:.3f} ({self.low:.3f} … {self.high:.3f}){missing}"
+
+
+def short(number: float) -> str:
+    """A number as people write it: three digits that count, whole thousands.
+
+    >>> short(0.12345), short(12.0), short(65432.1)
+    ('0.123', '12', '65,432')
+    """
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
 def _refuse_order(caller: Any) -> None:

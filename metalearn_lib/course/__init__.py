@@ -1,6 +1,6 @@
 """What knows notebooks: claims, the profile switch, the runner, the checks and the `metalearn` command.
 
-A chapter needs four names of it: `check`, `claim`, `quiz` and `setup`; and `progress`, to look back.
+A chapter needs five names of it: `check`, `claim`, `must_hold`, `quiz` and `setup`; and `progress`, to look back.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .claims import ClaimFailed, claim
+from .claims import ClaimFailed, claim, must_hold
 from .study.quiz import quiz
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .profile import Profile, setup
     from .study import progress
 
-__all__ = ["ClaimFailed", "Profile", "check", "claim", "progress", "quiz", "setup"]
+__all__ = ["ClaimFailed", "Profile", "check", "claim", "must_hold", "progress", "quiz", "setup"]
 
 
 def __getattr__(name: str) -> Any:

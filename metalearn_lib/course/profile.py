@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from metalearn_lib.course import claims
 from metalearn_lib.files import results_folder
 
 T = TypeVar("T")
@@ -79,6 +80,7 @@ def setup(profile: str = "quick", device: str = "auto", seed: int = 0) -> Profil
     cuda = torch.cuda.is_available()
     if device == "cuda" and not cuda:
         raise ValueError("setup(device='cuda'): torch sees no CUDA device here; use device='auto' or 'cpu'")
+    claims.begin(seed)
     from metalearn_lib import plots  # here: matplotlib takes a second to import
 
     _quiet()
