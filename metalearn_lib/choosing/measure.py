@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 
 from metalearn_lib.choosing.bench import Bench
-from metalearn_lib.choosing.recipes import FLOORS, RECIPES, SLOW, skips
+from metalearn_lib.choosing.recipes import FLOORS, RECIPES, SLOW
 from metalearn_lib.choosing.settings import SETTINGS
 from metalearn_lib.choosing.store import Store
 from metalearn_lib.corpora import Corpus, CorpusError
+from metalearn_lib.encoders import Transformer
 from metalearn_lib.episodes import EpisodeSampler
 from metalearn_lib.evaluation import evaluate
 from metalearn_lib.learners import Learner
@@ -33,8 +34,7 @@ def measure_split(
     missing = [
         name
         for name in learners
-        if not skips(name, SETTINGS[corpus])
-        and not all(store.has(corpus, split, name, k_shot, number[name], quick) for k_shot in SHOTS)
+        if not all(store.has(corpus, split, name, k_shot, number[name], quick) for k_shot in SHOTS)
     ]
     if not missing:
         return None
@@ -42,7 +42,8 @@ def measure_split(
         train, valid, test = SETTINGS[corpus].parts(corpus, split)
     except CorpusError as error:
         return str(error)
-    bench, floors = Bench(SETTINGS[corpus], train, valid, quick=quick), dict[str, dict[int, Score]]()
+    encoder = Transformer("minilm", windows=SETTINGS[corpus].windows)
+    bench, floors = Bench(train, valid, encoder, quick=quick), dict[str, dict[int, Score]]()
     for name in dict.fromkeys((*FLOORS, *missing)):
         started = time.perf_counter()
         made = RECIPES[name](bench)

@@ -26,9 +26,9 @@ class Blend(MetaLearner):
     def __init__(self, members: Sequence[Learner], *, weights: Sequence[float] | None = None) -> None:
         super().__init__()
         start = torch.ones(len(members)) if weights is None else torch.tensor([float(w) for w in weights])
-        if len(members) < 2 or len(start) != len(members) or not bool((start > 0).all()):
+        if not members or len(start) != len(members) or not bool((start > 0).all()):
             raise ValueError(
-                f"Blend: {len(members)} members, weights {weights}; need two or more, one positive weight each"
+                f"Blend: {len(members)} members, weights {weights}; need one or more, one positive weight each"
             )
         self.members = nn.ModuleList(members)
         self.name = " + ".join(member.name for member in members)
