@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         transfer,
         widgets,
     )
+    from metalearn_lib.choosing import recommended
     from metalearn_lib.classification import Classifier
     from metalearn_lib.episodes import (
         DomainSampler,
@@ -66,6 +67,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "": "classification corpora distillation encoders inner_loop language_models learners meta_embeddings "
     "meta_optimizers plots text transfer widgets",
+    "choosing": "recommended",
     "classification": "Classifier",
     "episodes": "DomainSampler Episodes EpisodeSampler RegressionSampler SinusoidSampler",
     "evaluation": "evaluate",
