@@ -74,7 +74,7 @@ def _prints(source: str) -> bool:
     except SyntaxError:
         return False
     calls = [s.value.func for s in statements if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)]
-    return any(isinstance(call, ast.Name) and call.id in ("print", "claim", "display") for call in calls)
+    return any(isinstance(call, ast.Name) and call.id in ("print", "claim", "must_hold", "display") for call in calls)
 
 
 def execution_order(notebook: StoredNotebook) -> Found:
