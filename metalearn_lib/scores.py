@@ -37,9 +37,7 @@ class Comparison:
     @property
     def brief(self) -> str:
         """The difference and its interval, in points or as they are: "+3.4, 95 % +2.1 … +4.6"."""
-        if not self.share:
-            return f"{self.difference:+.3g}, 95 % {self.low:+.3g} … {self.high:+.3g}"
-        return f"{100 * self.difference:+.1f}, 95 % {100 * self.low:+.1f} … {100 * self.high:+.1f}"
+        return _with_interval(self.difference, self.low, self.high, share=self.share, sign="+")
 
     def __str__(self) -> str:
         kind = "paired" if self.paired else "unpaired"
@@ -61,7 +59,7 @@ class PerplexityRatio(Comparison):
 
     @property
     def brief(self) -> str:
-        return f"ratio {self.ratio:.3f}, 95 % {math.exp(-self.high):.3f} … {math.exp(-self.low):.3f}"
+        return "ratio " + _with_interval(self.ratio, math.exp(-self.high), math.exp(-self.low))
 
     def __str__(self) -> str:
         return f"ratio {self.ratio:.3f}, 95 % interval {math.exp(-self.high):.3f} … {math.exp(-self.low):.3f}"
@@ -92,9 +90,7 @@ class Bound:
     @property
     def brief(self) -> str:
         """The number, and its interval where it has one."""
-        number = (lambda x: f"{100 * x:.1f}") if self.share else short
-        interval = f", 95 % {number(self.low)} … {number(self.high)}" if self.low < self.high else ""
-        return number(self.value) + interval
+        return _with_interval(self.value, self.low, self.high, share=self.share)
 
     def __str__(self) -> str:
         where = [f"above {self.over:g}"] * (self.over > -math.inf) + [f"below {self.under:g}"] * (self.under < math.inf)
@@ -402,13 +398,24 @@ class Correlation(Measured):
         return f"{self.value:.3f} ({self.low:.3f} … {self.high:.3f}){missing}"
 
 
+def _with_interval(value: float, low: float, high: float, *, share: bool = False, sign: str = "") -> str:
+    """Shares in points with one decimal; other numbers with as many as the width of their interval calls for."""
+    if share:
+        value, low, high = 100 * value, 100 * low, 100 * high
+    if not low < high:
+        return (f"{value:.1f}" if share else short(value)).replace("-", "−")
+    decimals = 1 if share else max(0, 1 - math.floor(math.log10(high - low)))
+    shown, *ends = (f"{number:{sign},.{decimals}f}".replace("-", "−") for number in (value, low, high))
+    return f"{shown}, 95 % {' … '.join(ends)}"
+
+
 def short(number: float) -> str:
     """A number as people write it: three digits that count, whole thousands.
 
     >>> short(0.12345), short(12.0), short(65432.1)
     ('0.123', '12', '65,432')
     """
-    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+    return (f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}").replace("-", "−")
 
 
 def _refuse_order(caller: Any) -> None:

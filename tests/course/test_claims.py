@@ -97,9 +97,14 @@ def test_a_claim_says_something(text: object) -> None:
     ("condition", "evidence", "shown"),
     [
         (compared(True), (), "[+10.0, 95 % +5.0 … +15.0]"),
-        (PerplexityRatio(0.2, 0.1, 0.3, paired=True, share=False), (), "[ratio 0.819, 95 % 0.741 … 0.905]"),
+        (PerplexityRatio(0.2, 0.1, 0.3, paired=True, share=False), (), "[ratio 0.82, 95 % 0.74 … 0.90]"),
         (above(torch.tensor(0.425), 0.4), (1.0,), "[0.425]"),
         (below(Score.of([0.5, 0.6, 0.7]), 0.9), (), "[60.0, 95 % 35.2 … 84.8]"),
+        (
+            within(Comparison(0.01, -0.00762, 0.0277, paired=True, share=False), -1, 1),
+            (),
+            "[0.010, 95 % −0.008 … 0.028]",
+        ),
         (every([above(3, 1), above(2, 1)]), (), "[2]"),
         (True, (np.float32(0.25), 65432.1, "word", [1, 2]), "[0.25; 65,432]"),
         (True, (), ""),
@@ -124,7 +129,7 @@ def test_on_another_seed_what_was_measured_is_told_and_passed_over(capsys: pytes
     claim("a beats b", compared(False))
     claim("the loss is small", True, float("nan"))
     assert capsys.readouterr().out.splitlines() == [
-        "✗ did not hold here (seed 7): a beats b  [+10.0, 95 % -5.0 … +15.0]",
+        "✗ did not hold here (seed 7): a beats b  [+10.0, 95 % −5.0 … +15.0]",
         "✗ did not hold here (seed 7): the loss is small  [nan]",
     ]
     with pytest.raises(ClaimFailed):
