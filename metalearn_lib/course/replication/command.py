@@ -129,18 +129,22 @@ def _error(entry: report.Report) -> str | None:
 def _print(chapters: Sequence[Chapter], stored: Replication) -> None:
     """The weakest claims of these chapters, where they stopped, and how each chapter stands."""
     parts = {chapter.name: stored.of(chapter.name) for chapter in chapters}
-    claims = [row for part in parts.values() for row in part.claims if row["missed"] or row["margin"] is not None]
-    claims.sort(key=_strength)
-    weak = sum(upheld_share([row]) < FIRM for row in claims)
     table = Table(box=None, pad_edge=False)
     for head in ("chapter", "the weakest measured claims", "upheld", "smallest margin"):
         table.add_column(head, overflow="fold")
-    for row in claims[: max(weak, _WEAKEST)]:
-        said, seeds = len(row["upheld"]) + len(row["missed"]), len(parts[row["chapter"]].seeds)
-        note = f" (said on {said} of {seeds} seeds)" if said < seeds else ""
-        margin = "–" if row["margin"] is None else f"{row['margin']:+.3g}"
-        upheld = Text(f"{len(row['upheld'])} of {said}", style="red" if upheld_share([row]) < FIRM else "")
-        table.add_row(row["chapter"].partition("_")[0], Text(row["sentence"] + note), upheld, margin)
+    shown = []  # what held everywhere, and has no number, is as firm as can be told
+    for name, part in parts.items():
+        for row in part.claims:
+            said, seeds = len(row["upheld"]) + len(row["missed"]), len(part.seeds)
+            if row["missed"] or row["margin"] is not None or said < seeds:
+                note = f" (said on {said} of {seeds} seeds)" if said < seeds else ""
+                margin = "–" if row["margin"] is None else f"{row['margin']:+.3g}"
+                upheld = Text(f"{len(row['upheld'])} of {said}", style="red" if upheld_share([row]) < FIRM else "")
+                shown.append((_strength(row), (name.partition("_")[0], Text(row["sentence"] + note), upheld, margin)))
+    shown.sort(key=lambda pair: pair[0])
+    weak = sum(share < FIRM for (share, _), _ in shown)
+    for _, cells in shown[: max(weak, _WEAKEST)]:
+        table.add_row(*cells)
     console.print(table)
     for run in (run for part in parts.values() for run in part.seeds if run["error"]):
         say(f"{run['chapter']}, seed {run['seed']}, did not come to its end: {run['error']}")

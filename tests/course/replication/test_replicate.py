@@ -89,7 +89,11 @@ def test_interrupted_and_killed_it_ends_as_if_nothing_had_been(write_notebook: A
     (score,) = resumed["scores"]
     assert score["row"] == "a" and score["means"] == pytest.approx({"0": 0.15, "1": 0.2})
     table = out[out.index("weakest") :]
-    assert table.index("1 of 2") < table.index("2 of 2") and "the seed is 1 (said on 1 of 2 seeds)" in table
+    assert table.index("the seed is below one") < table.index("the seed is 1 (said on 1 of 2 seeds)")
+    assert "it is a seed" not in table  # it held everywhere, and has no margin
+    assert [line.split() for line in out.splitlines() if line.startswith("00_claims ")] == [
+        ["00_claims", "0–1", "4", "3", "83.3%"]
+    ]
 
 
 @pytest.fixture
