@@ -47,9 +47,11 @@ def replicated(scores: Mapping[str, Score], *, chapter: str, name: str) -> dict[
         return dict(scores)
     older = _OLDER if set(seeds) & set(stored.older(about)) else ""
     print(f"intervals over {len(seeds)} trainings (seeds {seeds_text(seeds)}){older}")
-    key = ("trainings", about.name, name, *seeds)
+    key = (about.name, name, tuple(seeds))
     return {
-        row: Score.of([by_row[row][str(seed)] for seed in seeds], name=score.name, key=key, share=score.share)
+        row: Score.of(
+            [by_row[row][str(seed)] for seed in seeds], name=score.name, key=key, share=score.share, over="trainings"
+        )
         for row, score in scores.items()
     }
 
