@@ -128,9 +128,8 @@ def _definitions(library: Library, module: str) -> dict[str, _Definition]:
 def _names(definition: ast.AST) -> list[str]:
     """The names that a definition uses, an attribute of a name with a dot."""
     nodes = list(ast.walk(definition))
-    attributes = [n for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)]
-    bases = {n.value for n in attributes}
-    return [ast.unparse(n) for n in attributes] + [n.id for n in nodes if isinstance(n, ast.Name) and n not in bases]
+    dotted = {n.value: n for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}
+    return [f"{n.id}.{dotted[n].attr}" if n in dotted else n.id for n in nodes if isinstance(n, ast.Name)]
 
 
 def _nodes(tree: ast.Module) -> dict[str, ast.AST]:

@@ -54,7 +54,8 @@ class Store:
             stored = json.loads(self.path.read_text(encoding="utf-8"))
             version = int(stored.get("version", 1))
             rows = [_migrated(row) if version == 1 else row for row in stored["results"]]
-            [_cell(row) for row in rows]
+            for row in rows:
+                _cell(row)  # names what a row lacks
             about = dict(stored["about"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{self.path.name} cannot be read ({error!r}); delete it to start again") from error
