@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Sequence
+from itertools import product
 from statistics import mean, stdev
 from typing import Any
 
@@ -134,16 +135,15 @@ def floor_table(rows: Sequence[Row]) -> Table:
 
     ✗: on some split it is shown to be worse than a floor, for the paired 95 % interval lies below 0.
     """
-    table = Table(title="points above the tf-idf centroids, paired, on the split and floor where they are least")
+    table = Table(title="points above the tf-idf centroids, paired, where they are least")
     for name in ("corpus", "whose", "shots", "split", "floor", "difference", ""):
         table.add_column(name, no_wrap=True)
-    groups = dict.fromkeys((r["corpus"], r["learner"], r["shots"]) for r in rows if r["learner"] in (_ALONE, _MINILM))
-    for group in groups:
-        own = [r for r in rows if (r["corpus"], r["learner"], r["shots"]) == group]
-        overs = [(over, r["split"], floor) for r in own for floor, over in r["over"].items()]
+    for learner, corpus in product((_ALONE, _MINILM), SETTINGS):
+        own = [r for r in rows if (r["corpus"], r["learner"]) == (corpus, learner)]
+        overs = [(over, r["shots"], r["split"], floor) for r in own for floor, over in r["over"].items()]
         if overs:
-            (difference, low, high), split, floor = min(overs)
+            (difference, low, high), shots, split, floor = min(overs)
             good = all(over[2] >= 0 for over, *_ in overs)
             shown = f"{difference:+.1f} ({low:+.1f} … {high:+.1f})"
-            table.add_row(*map(str, group), split, floor, shown, "✓" if good else "✗")
+            table.add_row(corpus, learner, str(shots), split, floor, shown, "✓" if good else "✗")
     return table
