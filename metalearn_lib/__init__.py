@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         transfer,
         widgets,
     )
+    from metalearn_lib.choosing import recommended
     from metalearn_lib.classification import Classifier
     from metalearn_lib.episodes import (
         DomainSampler,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from metalearn_lib.meta_embeddings import MetaEmbedding
     from metalearn_lib.optimise import History
     from metalearn_lib.scores import Comparison, Score, above, below, best, every, within
-    from metalearn_lib.training import meta_train
+    from metalearn_lib.training import Trainings, meta_train, trainings
 
 __version__ = "0.2.0"
 
@@ -66,6 +67,7 @@ __version__ = "0.2.0"
 _HOMES = {
     "": "classification corpora distillation encoders inner_loop language_models learners meta_embeddings "
     "meta_optimizers plots text transfer widgets",
+    "choosing": "recommended",
     "classification": "Classifier",
     "episodes": "DomainSampler Episodes EpisodeSampler RegressionSampler SinusoidSampler",
     "evaluation": "evaluate",
@@ -75,7 +77,7 @@ _HOMES = {
     "meta_embeddings": "MetaEmbedding",
     "optimise": "History",
     "scores": "Comparison Score above below best every within",
-    "training": "meta_train",
+    "training": "Trainings meta_train trainings",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()} | {"guards": "episodes"}
 __all__ = [*_HOME_OF]

@@ -9,11 +9,11 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +43,14 @@ def write_text(text: str, path: Path) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def write_rows(path: Path, head: Mapping[str, Any], **tables: Sequence[Mapping[str, Any]]) -> None:
+    """Write a JSON file with a row a line, so that a difference of two files can be read; whole or not at all."""
+    parts = [json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")]
+    for name, rows in tables.items():
+        parts.append(f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]")
+    write_text(",\n".join(parts) + "\n}\n", path)
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> None:

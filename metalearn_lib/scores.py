@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar, overload
 
@@ -37,9 +37,7 @@ class Comparison:
     @property
     def brief(self) -> str:
         """The difference and its interval, in points or as they are: "+3.4, 95 % +2.1 … +4.6"."""
-        if not self.share:
-            return f"{self.difference:+.3g}, 95 % {self.low:+.3g} … {self.high:+.3g}"
-        return f"{100 * self.difference:+.1f}, 95 % {100 * self.low:+.1f} … {100 * self.high:+.1f}"
+        return _with_interval(self.difference, self.low, self.high, share=self.share, sign="+")
 
     def __str__(self) -> str:
         kind = "paired" if self.paired else "unpaired"
@@ -61,7 +59,7 @@ class PerplexityRatio(Comparison):
 
     @property
     def brief(self) -> str:
-        return f"ratio {self.ratio:.3f}, 95 % {math.exp(-self.high):.3f} … {math.exp(-self.low):.3f}"
+        return "ratio " + _with_interval(self.ratio, math.exp(-self.high), math.exp(-self.low))
 
     def __str__(self) -> str:
         return f"ratio {self.ratio:.3f}, 95 % interval {math.exp(-self.high):.3f} … {math.exp(-self.low):.3f}"
@@ -92,9 +90,7 @@ class Bound:
     @property
     def brief(self) -> str:
         """The number, and its interval where it has one."""
-        number = (lambda x: f"{100 * x:.1f}") if self.share else short
-        interval = f", 95 % {number(self.low)} … {number(self.high)}" if self.low < self.high else ""
-        return number(self.value) + interval
+        return _with_interval(self.value, self.low, self.high, share=self.share)
 
     def __str__(self) -> str:
         where = [f"above {self.over:g}"] * (self.over > -math.inf) + [f"below {self.under:g}"] * (self.under < math.inf)
@@ -210,7 +206,8 @@ def best(scores: Any, *, lower: bool | None = None) -> Any:
 class Score(Measured):
     """Per-episode values [E], their mean and its 95 % interval (Student's t over episodes).
 
-    The interval speaks of the episodes drawn from these classes, not of other classes, seeds or corpora. `a > b` is a
+    The interval speaks of the episodes drawn from these classes, not of other classes, seeds or corpora. `over` says
+    what the values are of: "episodes", "texts", or "trainings" (`Score.over_trainings`). `a > b` is a
     `Comparison`: true only when the 95 % interval of the difference lies above zero, paired if both scores come from
     the same episodes. `not a > b` therefore says "not shown to be better", not "worse". Of errors (`share=False`) the
     lower is the better one: `a < b`.
@@ -227,21 +224,78 @@ class Score(Measured):
     name: str = ""
     key: tuple[object, ...] | None = None
     share: bool = True
+    over: str = "episodes"
 
     @classmethod
-    def of(cls, values: object, *, name: str = "", key: tuple[object, ...] | None = None, share: bool = True) -> Score:
+    def of(
+        cls,
+        values: object,
+        *,
+        name: str = "",
+        key: tuple[object, ...] | None = None,
+        share: bool = True,
+        over: str = "episodes",
+    ) -> Score:
         """Score of per-episode values; raises ValueError for fewer than two or for NaN."""
         array = np.asarray(values, dtype=np.float64)
         if array.ndim != 1 or len(array) < 2 or not np.isfinite(array).all():
             raise ValueError(f"Score.of: need at least two finite values in one dimension, got shape {array.shape}")
         mean, half = float(array.mean()), _half_width(array)
-        return cls(array, mean, mean - half, mean + half, name, key, share)
+        return cls(array, mean, mean - half, mean + half, name, key, share, over)
+
+    @classmethod
+    def over_trainings(cls, scores: Sequence[Score], *, seeds: Sequence[int] | None = None) -> Score:
+        """One learner, trained several times and tested on the same episodes: its mean and interval over trainings.
+
+        `values` [R] are the means of the R trainings. The interval (Student's t with R - 1 degrees of freedom, so that
+        three trainings that differ little still have a wide one) contains the luck of training: initial weights, order
+        and choice of the training episodes. It does not contain the luck of the test: episodes and classes are the
+        same for all. `seeds` names the trainings, by default 0 … R - 1: scores over the same seeds are compared in
+        pairs. Raises ValueError for fewer than two scores, and for scores of other episodes or of two learners.
+
+        >>> first, again = (Score.of(v, key=("test",)) for v in ([0.4, 0.5, 0.6], [0.5, 0.5, 0.8]))
+        >>> print(Score.over_trainings([first, again]))
+        55.0 ± 63.5 %
+        """
+        seeds = range(len(scores)) if seeds is None else seeds
+        if len(scores) < 2 or len(set(seeds)) != len(scores):
+            raise ValueError(
+                f"over_trainings: {len(scores)} scores with the seeds {list(seeds)}; give two trainings or more, each "
+                "with a seed of its own"
+            )
+        one = scores[0]
+        if one.key is None or any(s.over == "trainings" or s._tested_on != one._tested_on for s in scores):
+            raise ValueError(
+                "over_trainings: the scores are not of the same test episodes (other keys, or other numbers of "
+                "values); evaluate every training with the same sampler and number of episodes"
+            )
+        if names := sorted({s.name for s in scores} - {one.name}):
+            raise ValueError(
+                f"over_trainings: scores of {one.name!r} and {names[0]!r}; give the trainings of one learner, or one "
+                "name to all: dataclasses.replace(score, name=…)"
+            )
+        key = (*one._tested_on, tuple(seeds))
+        return cls.of([s.mean for s in scores], name=one.name, key=key, share=one.share, over="trainings")
 
     def minus(self, other: Score, *, margin: float = 0.0) -> Comparison:
-        """The difference `self - other`: paired over the same episodes, otherwise by Welch's interval."""
+        """The difference `self - other`: paired over the same episodes, otherwise by Welch's interval.
+
+        Over trainings: paired over the same seeds, otherwise by Welch's interval. A score over trainings and one over
+        episodes, such as an untrained floor's: the floor counts as one number, its mean on the same episodes, and the
+        interval is that over trainings. Raises ValueError where the test episodes of trainings and the other differ.
+        """
         difference = self.mean - other.mean
         paired = self.key is not None and self.key == other.key and len(self.values) == len(other.values)
-        if paired:
+        trained = [s for s in (self, other) if s.over == "trainings"]
+        if trained and self._tested_on != other._tested_on:
+            raise ValueError(
+                f"{self.name or 'a score'} and {other.name or 'a score'} were not tested on the same episodes, and an "
+                "interval over trainings does not contain the luck of the test; evaluate both with the same sampler "
+                "and number of episodes"
+            )
+        if len(trained) == 1:
+            half, paired = _half_width(trained[0].values), True
+        elif paired:
             half = _half_width(self.values - other.values)
         else:
             a, b = (s.values.var(ddof=1) / len(s.values) for s in (self, other))
@@ -260,6 +314,11 @@ class Score(Measured):
 
     def __repr__(self) -> str:
         return f"Score({self})"
+
+    @property
+    def _tested_on(self) -> tuple[object, ...]:
+        """The key of the test and its number of episodes, whatever the interval is over."""
+        return self.key[:2] if self.over == "trainings" and self.key else (self.key, len(self.values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,13 +398,24 @@ class Correlation(Measured):
         return f"{self.value:.3f} ({self.low:.3f} … {self.high:.3f}){missing}"
 
 
+def _with_interval(value: float, low: float, high: float, *, share: bool = False, sign: str = "") -> str:
+    """Shares in points with one decimal; other numbers with as many as the width of their interval calls for."""
+    if share:
+        value, low, high = 100 * value, 100 * low, 100 * high
+    if not low < high:
+        return (f"{value:.1f}" if share else short(value)).replace("-", "−")
+    decimals = 1 if share else max(0, 1 - math.floor(math.log10(high - low)))
+    shown, *ends = (f"{number:{sign},.{decimals}f}".replace("-", "−") for number in (value, low, high))
+    return f"{shown}, 95 % {' … '.join(ends)}"
+
+
 def short(number: float) -> str:
     """A number as people write it: three digits that count, whole thousands.
 
     >>> short(0.12345), short(12.0), short(65432.1)
     ('0.123', '12', '65,432')
     """
-    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
+    return (f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}").replace("-", "−")
 
 
 def _refuse_order(caller: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,14 @@ def test_a_folder_is_named_as_one(tmp_path: Path) -> None:
         files.write_tensors(tmp_path, {"x": torch.ones(1)}, {})
     with pytest.raises(OSError, match="is a folder"):
         files.write_tensors(Path(""), {"x": torch.ones(1)}, {})
+
+
+def test_rows_are_lines_of_one_json_file(tmp_path: Path) -> None:
+    rows = [{"a": "ä", "b": [1, 2]}, {"a": None}]
+    files.write_rows(tmp_path / "rows.json", {"about": {"what": "rows"}}, first=rows, second=[])
+    text = (tmp_path / "rows.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"about": {"what": "rows"}, "first": rows, "second": []}
+    assert '{"a": "ä", "b": [1, 2]},' in text.splitlines()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -95,7 +95,13 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     ("draw", "message"),
     [
         (lambda _: plots.compare({}, title="t"), "no scores"),
-        (lambda _: plots.compare({"a": score(0.5)}, floor="nobody", title="t"), "'nobody' is not among"),
+        (lambda _: plots.compare({"a": score(0.5)}, floor="nobody", title="t"), "floor: 'nobody' is not among"),
+        (lambda _: plots.compare({"a": score(0.5)}, controls=["a", "b"], title="t"), "controls: 'b' is not among"),
+        (lambda _: plots.compare({"a": score(0.5)}, chance=20, title="t"), r"chance=20\): must be a share"),
+        (
+            lambda _: plots.compare({"a": Score.of([1, 2], share=False)}, chance=0.2, title="t"),
+            "scores that are shares",
+        ),
         (lambda _: curves({}), "no lines"),
         (lambda _: curves({"a": [1, 2]}), "x has 4 values"),
         (lambda _: curves({"a": BAND}, floor="b"), "'b' is not among"),
@@ -136,9 +142,95 @@ class TestCompare:
         assert title_of(figure) == "Found" and "accuracy (%)" in axes.get_xlabel()
 
     def test_floor_is_dashed_at_its_mean_and_chance_dotted(self, scores):
-        lines = plots.compare(scores, floor="tf-idf centroid", chance=0.2, title="t").axes[0].lines
-        rules = {line.get_linestyle(): line.get_xdata()[0] for line in lines if line.get_linestyle() in ("--", ":")}
-        assert rules == pytest.approx({"--": 100 * scores["tf-idf centroid"].mean, ":": 20})
+        axes = plots.compare(scores, floor="tf-idf centroid", chance=0.25, title="t").axes[0]
+        rules = {
+            line.get_linestyle(): line.get_xdata()[0] for line in axes.lines if line.get_linestyle() in ("--", ":")
+        }
+        assert rules == pytest.approx({"--": 100 * scores["tf-idf centroid"].mean, ":": 25})
+        assert axes.get_xlim()[0] < 25
+
+    @pytest.mark.parametrize(("chance", "where"), [(0.2, "left"), (0.7, "right")])
+    def test_chance_far_away_is_told_instead_of_drawn(self, scores, chance, where):
+        figure = plots.compare(scores, chance=chance, title="t")
+        assert ":" not in {line.get_linestyle() for line in figure.axes[0].lines}
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert legend == [f"chance, {100 * chance:.0f} %: {where} of the axis"]
+
+    @pytest.mark.parametrize("shift", [0, 0.2, -0.3, 0.49])
+    def test_the_axis_ends_where_the_numbers_end(self, scores, shift):
+        moved = {name: Score.of(value.values + shift) for name, value in scores.items()}
+        figure = plots.compare(moved, floor="worse", title="t")
+        begin, end = figure.axes[0].get_xlim()
+        low, high = 100 * min(s.low for s in moved.values()), 100 * max(s.high for s in moved.values())
+        assert max(-0.001, low - 5) < begin <= max(low, 0) and min(high, 100) <= end < min(high + 5, 100.001)
+        FigureCanvasAgg(figure).draw()
+        window = figure.axes[0].get_window_extent().padded(1)
+        for text in figure.axes[0].texts:
+            box = text.get_window_extent()
+            assert window.x0 <= box.x0 and box.x1 <= window.x1
+
+    def test_one_value_has_an_axis_too(self):
+        for alike in ([0.5, 0.5], [1.0, 1.0], [0.0, 0.0]):
+            begin, end = plots.compare({"a": Score.of(alike)}, title="t").axes[0].get_xlim()
+            assert 0 <= begin < end <= 100 and 1 <= end - begin < 3
+        for alike in ([0.0, 0.0], [-2e-5, -2e-5], [3e6, 3e6]):
+            begin, end = plots.compare({"a": Score.of(alike, share=False)}, title="t").axes[0].get_xlim()
+            assert begin < alike[0] < end
+
+    @pytest.mark.parametrize("panels", [1, 3])
+    def test_no_line_runs_through_a_number(self, panels):
+        rows = {f"row {n}": score(0.3 + n / 100, key=str(n)) for n in range(15)}  # some end just left of the floor
+        shown = {f"{n}": rows for n in range(panels)} if panels > 1 else rows
+        for floor in ("row 0", "row 7", "row 14"):
+            figure = plots.compare(shown, floor=floor, chance=0.25, title="t")
+            FigureCanvasAgg(figure).draw()
+            for axes in figure.axes:
+                lines = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() in ("--", ":")]
+                assert len(lines) == 2
+                for text in axes.texts:
+                    box = text.get_window_extent()
+                    for line in lines:
+                        assert not box.x0 < axes.transData.transform((line, 0))[0] < box.x1, (floor, text)
+
+    def test_controls_are_marked_and_have_no_standing(self, scores):
+        figure = plots.compare(scores, floor="tf-idf centroid", controls=[LONG, "worse"], title="t")
+        markers = [line.get_marker() for line in figure.axes[0].lines if line.get_marker() not in ("None", "")]
+        assert markers == ["|", "D", "s", "D"]
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert legend == ["no clear difference (95 %)", "control", "floor: tf-idf centroid"]
+        only = plots.compare(scores, floor="worse", controls=["worse"], title="t")
+        assert "control" not in [text.get_text() for text in only.legends[0].get_texts()]
+
+    def test_the_figure_says_what_its_intervals_are_over(self, scores):
+        def said(given, **options):
+            figure = plots.compare(given, title="t", **options)
+            heading = figure.legends[0].get_title().get_text() if figure.legends else ""
+            return " | ".join([*(axes.get_xlabel().replace("\n", " ") for axes in figure.axes), heading]).strip(" |")
+
+        trained = Score.over_trainings([score(0.5), score(0.52), score(0.54)])
+        texts = Score.of([0.0, 1.0, 1.0], over="texts")
+        assert said(scores) == "mean accuracy (%), 95 % interval over 100 episodes"
+        assert said({"a": score(0.5), "b": score(0.5, n=50)}) == "mean accuracy (%), 95 % interval over episodes"
+        assert said({"a": trained}) == "mean accuracy (%), 95 % interval over 3 trainings"
+        assert said({"a": score(0.5), "b": texts}) == "mean accuracy (%), 95 % interval"
+        assert said({"a": Score.of([1.0, 2.0], share=False)}) == "mean, 95 % interval over 2 episodes"
+        both = {"a": trained, "tf-idf": score(0.4), "raw": score(0.3)}
+        assert said(both, floor="tf-idf", controls=["raw"]).endswith(
+            "95 % interval over 3 trainings (floor and controls: over 100 episodes)"
+        )
+        assert said({"a": trained, "raw": score(0.3)}, controls=["raw"]).endswith("(controls: over 100 episodes)")
+        assert said(both) == "mean accuracy (%), 95 % interval"
+        assert said({"1 shot": {"a": trained}, "5 shots": {"a": trained}}) == (
+            "mean accuracy (%) | mean accuracy (%) | 95 % interval over 3 trainings"
+        )
+        assert said({"1 shot": {"a": trained}, "5 shots": {"a": score(0.5)}}) == (
+            "mean accuracy (%), 95 % interval over 3 trainings | mean accuracy (%), 95 % interval over 100 episodes"
+        )
+        assert said(scores, xlabel="mine") == "mine"
+
+    def test_panels_of_one_kind_share_an_axis(self, scores):
+        figure = plots.compare({"1 shot": scores, "5 shots": {LONG: score(0.8)}}, title="t")
+        assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
 
     def test_markers_say_where_a_method_stands(self, scores):
         figure = plots.compare(scores, floor="tf-idf centroid", title="t")
@@ -155,8 +247,11 @@ class TestCompare:
     @pytest.mark.parametrize("panels", [1, 2, 3])
     def test_nothing_overlaps(self, scores, panels):
         given = {f"{n} shots": scores for n in range(panels)} if panels > 1 else scores
-        figure = plots.compare(given, floor="tf-idf centroid", chance=0.2, title=f"{LONG}: {LONG}, and more")
-        assert overlaps(figure) == []
+        for floor in ("tf-idf centroid", LONG):
+            figure = plots.compare(
+                given, floor=floor, controls=["worse"], chance=0.2, title=f"{LONG}: {LONG}, and more"
+            )
+            assert overlaps(figure) == []
 
 
 class TestCurves:

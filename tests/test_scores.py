@@ -6,6 +6,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -107,6 +108,77 @@ def test_a_ratio_of_perplexities_is_a_comparison() -> None:
     for other in (surprise(5, 6, 7, 8, outcomes=11), surprise(5, 6, 7, 8, key="other")):
         with pytest.raises(ValueError, match=r"compared|different texts"):
             _ = low < other
+
+
+def one_training(mean: float, *, key: str = "test", name: str = "", n: int = 3) -> Score:
+    return Score.of(mean + np.linspace(-0.1, 0.1, n), name=name, key=(key,))
+
+
+def over(*means: float, seeds: list[int] | None = None, **options: Any) -> Score:
+    return Score.over_trainings([one_training(mean, **options) for mean in means], seeds=seeds)
+
+
+def test_the_interval_over_trainings_is_that_of_their_means() -> None:
+    trained = over(0.5, 0.6, 0.7, name="ours")
+    assert trained.values.tolist() == pytest.approx([0.5, 0.6, 0.7]) and trained.mean == pytest.approx(0.6)
+    assert trained.high - trained.mean == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)  # Student's t, 2 degrees
+    assert (trained.name, trained.over, trained.share, MIDDLE.over) == ("ours", "trainings", True, "episodes")
+    errors = [Score.of([v, v + 1], key=("test",), share=False) for v in (1, 2)]
+    assert Score.over_trainings(errors).share is False
+
+
+def test_trainings_of_the_same_seeds_are_compared_in_pairs() -> None:
+    a, b = over(0.50, 0.60, 0.71), over(0.48, 0.58, 0.68)
+    assert (
+        a > b
+        and (a > b).paired
+        and (a > b).high == pytest.approx(0.07 / 3 + 4.3027 * np.std([2, 2, 3], ddof=1) / 100 / 3**0.5, rel=1e-4)
+    )
+    elsewhere = over(0.48, 0.58, 0.68, seeds=[7, 8, 9])
+    assert not (a > elsewhere) and not (a > elsewhere).paired
+    assert not (a > over(0.48, 0.58)).paired
+    assert a.beats(b, by=0.005) and not a.beats(b, by=0.02)
+
+
+def test_an_untrained_floor_counts_as_one_number() -> None:
+    trained, floor = over(0.5, 0.6, 0.7), one_training(0.3)
+    for difference, sign in ((trained.minus(floor), 1), (floor.minus(trained), -1)):
+        assert difference.difference == pytest.approx(sign * 0.3) and difference.paired
+        assert difference.high - difference.difference == pytest.approx(trained.high - trained.mean)
+    assert (
+        trained > floor
+        and not trained > one_training(0.4)
+        and not one_training(0.4) > trained
+        and one_training(0.9) > trained
+    )
+
+
+@pytest.mark.parametrize(
+    "other", [one_training(0.3, key="else"), one_training(0.3, n=4), MIDDLE, over(0.3, 0.3, key="else")]
+)
+def test_trainings_and_another_test_are_not_compared(other: Score) -> None:
+    for ask in (lambda: over(0.5, 0.6) > other, lambda: other > over(0.5, 0.6)):
+        with pytest.raises(ValueError, match=r"not tested on the same episodes.*same sampler and number of episodes"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("scores", "seeds", "message"),
+    [
+        ([], None, "0 scores"),
+        ([one_training(0.5)], None, "two trainings or more"),
+        ([one_training(0.5), one_training(0.6)], [0], "each with a seed of its own"),
+        ([one_training(0.5), one_training(0.6)], [1, 1], "each with a seed of its own"),
+        ([one_training(0.5), one_training(0.6, key="else")], None, "not of the same test episodes"),
+        ([one_training(0.5), one_training(0.6, n=4)], None, "not of the same test episodes"),
+        ([LOW, MIDDLE], None, "not of the same test episodes"),  # who knows: they have no key
+        ([over(0.5, 0.6), over(0.5, 0.6)], None, "not of the same test episodes"),
+        ([one_training(0.5, name="a"), one_training(0.6, name="b")], None, "scores of 'a' and 'b'"),
+    ],
+)
+def test_what_is_no_set_of_trainings_is_refused(scores: list[Score], seeds: list[int] | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Score.over_trainings(scores, seeds=seeds)
 
 
 @pytest.mark.parametrize("kind", KINDS)

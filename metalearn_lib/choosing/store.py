@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +16,7 @@ from metalearn_lib import __version__
 from metalearn_lib.choosing.fingerprint import fingerprint
 from metalearn_lib.choosing.recipes import RECIPES
 from metalearn_lib.choosing.settings import SETTINGS
-from metalearn_lib.files import write_text
+from metalearn_lib.files import write_rows
 
 Row = dict[str, Any]
 _PACKAGES = ("torch", "transformers", "scikit-learn", "numpy", "scipy")
@@ -88,14 +87,6 @@ class Store:
             self.rows = sorted([*kept, row], key=_order)
             about = stored.get("about", {}) | {"protocol": _PROTOCOL} | provenance()
             write_rows(self.path, {"version": VERSION, "about": about}, results=self.rows)
-
-
-def write_rows(path: Path, head: Mapping[str, Any], **tables: Sequence[Row]) -> None:
-    """Write a JSON file with a row a line, so that a difference of two files can be read; whole or not at all."""
-    parts = [json.dumps(head, ensure_ascii=False, indent=1).removesuffix("\n}")]
-    for name, rows in tables.items():
-        parts.append(f'"{name}": [\n' + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]")
-    write_text(",\n".join(parts) + "\n}\n", path)
 
 
 def _cell(row: Row) -> Cell:

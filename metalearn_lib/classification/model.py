@@ -125,7 +125,8 @@ def accuracy(
         if isinstance(predicted, str) or len(predicted) != len(corpus):
             raise ValueError(f"accuracy: {len(predicted)} predicted labels for {len(corpus)} texts; give one a text")
         right = [p == label for p, label in zip(predicted, corpus.labels, strict=True)]
-    return Score.of([float(r) for r in right], name=name, key=("accuracy of texts", corpus.identity))
+    key = ("accuracy of texts", corpus.identity)
+    return Score.of([float(r) for r in right], name=name, key=key, over="texts")
 
 
 def lengths(prepared: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What knows notebooks: claims, the profile switch, the runner, the checks and the `metalearn` command.
 
-A chapter needs five names of it: `check`, `claim`, `must_hold`, `quiz` and `setup`; and `progress`, to look back.
+A chapter needs five names of it: `check`, `claim`, `must_hold`, `quiz` and `setup`; `progress`, to look back; and
+`replicated` and `replication_note`, to show what holds over several trainings.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from .study.quiz import quiz
 if TYPE_CHECKING:
     from .exercises import checks as check
     from .profile import Profile, setup
+    from .replication.shown import replicated, replication_note
     from .study import progress
 
-__all__ = ["ClaimFailed", "Profile", "check", "claim", "must_hold", "progress", "quiz", "setup"]
+__all__ = [
+    "ClaimFailed", "Profile", "check", "claim", "must_hold", "progress", "quiz", "replicated", "replication_note",
+    "setup",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +29,8 @@ def __getattr__(name: str) -> Any:
         from . import profile
 
         return getattr(profile, name)
+    if name in ("replicated", "replication_note"):
+        return getattr(import_module(f"{__name__}.replication.shown"), name)
     if name == "check":
         return import_module(f"{__name__}.exercises.checks")
     if name == "progress":

@@ -17,8 +17,9 @@ from . import chapter_list, doctor, steps
 from .book.build import book
 from .classroom import commands as classroom
 from .console import complain, console, errors, say, stop
+from .replication.command import replicate
 from .running import report
-from .running.chapters import UsageError, choose_parameters, find, parse_parameters
+from .running.chapters import Execution, UsageError, choose_parameters, find, parse_parameters
 from .running.output import absolute_folders, output_folder
 from .running.runner import Busy, Interrupted, Run
 from .running.worker import KERNEL_ENVIRONMENT
@@ -68,11 +69,13 @@ def run(
         if in_place and given:
             raise UsageError(f"--in-place executes with the defaults; leave out {', '.join(given)}")
         chosen = choose_parameters(picked, given, named=bool(chapters))
+        folder = output_folder(out, "build")
         todo = Run(
-            parameters=chosen, out=output_folder(out, "build"), jobs=jobs, cell_timeout=cell_timeout,
-            keep_going=keep_going, force=force, minutes=lambda chapter: chapter_list.minutes(chapter.name),
+            out=folder, jobs=jobs, cell_timeout=cell_timeout, keep_going=keep_going, force=force,
+            measured=report.measured(folder), minutes=lambda chapter: chapter_list.minutes(chapter.name),
         )  # fmt: skip
-        results = todo.refresh(picked) if in_place else todo.execute(picked)
+        executions = [Execution(chapter, chosen[chapter.name]) for chapter in picked]
+        results = todo.refresh(executions) if in_place else todo.execute(executions)
     except UsageError as error:
         stop(error, 2)
     except Interrupted as stopped:
@@ -98,6 +101,9 @@ def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> Non
 
 def _short(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+app.command()(replicate)
 
 
 @app.command("doctor")

@@ -59,7 +59,8 @@ def chimera_correlations(
             values.append(float(rho) if np.isfinite(rho) else 0.0)
     if not probed:
         raise ValueError("chimera_correlations: no probe word has a vector; are the vectors English, in lower case?")
-    return Score.of(values, name="Chimeras", key=("chimeras", len(chimeras), len(chimeras[0].contexts)), share=True)
+    key = ("chimeras", len(chimeras), len(chimeras[0].contexts))
+    return Score.of(values, name="Chimeras", key=key, over="chimeras")
 
 
 def _window(tokens: Sequence[str], vectors: WordVectors, window: int, skip: set[str]) -> list[int]:

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from metalearn_lib.plots.style import FLOOR, LINES, MARKERS, PALETTE, canvas, styled, wrap
+from metalearn_lib.plots.style import FLOOR, LINES, MARKERS, PALETTE, SETTINGS, canvas, styled, wrap
+from metalearn_lib.plots.zoom import Panel, Row, is_near, span, zoom
+from metalearn_lib.scores import Measured, Score
 
-if TYPE_CHECKING:
-    from metalearn_lib.scores import Measured
-
-# A number beside its dot, on a white ground, so that no line runs through it.
-GROUND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.85}
-BESIDE: dict[str, Any] = {"xytext": (7, 0), "textcoords": "offset points", "va": "center", "fontsize": 9.5}
 RULE: dict[str, Any] = {"color": FLOOR, "linewidth": 1.4}  # a line that all methods are compared with
+# A number beside its interval, on a white ground, so that no line runs through it. It takes no part in the layout:
+# `zoom` makes room for it.
+GROUND = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
+NUMBER: dict[str, Any] = {
+    "textcoords": "offset points", "xytext": (0, 0), "va": "center", "fontsize": 9.5, "bbox": GROUND, "in_layout": False
+}  # fmt: skip
+
+SHARES = "shares"  # the kind of numbers that are drawn in percent
 
 # Where a method stands against the floor.
 STANDING: dict[str, dict[str, Any]] = {
     "above the floor": {"marker": "o", "color": PALETTE[0]},
     "no clear difference": {"marker": "s", "color": FLOOR, "markerfacecolor": "white"},
     "below the floor": {"marker": "v", "color": PALETTE[1]},
+    "control": {"marker": "D", "color": PALETTE[-1], "markerfacecolor": "white"},
     "the floor": {"marker": "|", "color": FLOOR},
     "method": {"marker": "o", "color": PALETTE[0]},
 }
@@ -37,88 +43,173 @@ def compare(
     *,
     title: str,
     floor: str | None = None,
+    controls: Sequence[str] = (),
     chance: float | None = None,
-    xlabel: str = "accuracy (%), mean and 95 % interval",
+    xlabel: str | None = None,
 ) -> Figure:
     """Draw one row per method: a dot for the mean, a bar for the 95 % interval, a dashed line for the floor.
 
     A mapping of mappings, such as {"1 shot": {...}, "5 shots": {...}}, gives one panel per outer name, the
     methods in the same rows. `floor` names the row to beat; each marker says whether the 95 % interval of
-    the (paired) difference lies above 0, below 0 or around it. `chance`, a share between 0 and 1, is dotted. Shares
-    are drawn in percent, other numbers (errors, correlations) as they are; such panels have an axis of their own.
-    Raises ValueError for no scores, both kinds in one panel, or a `floor` that is in none.   Chapter: 04
+    the (paired) difference lies above 0, below 0 or around it. `controls` name rows that could take the win away (a
+    random start, raw vectors): grey diamonds, without such a standing. The axis ends where the numbers end, not at 0
+    and 100; `chance`, a share between 0 and 1, is dotted where it lies near them, and otherwise told in the legend.
+    Shares are drawn in percent, other numbers (errors, correlations) as they are; such panels have an axis of their
+    own. Without `xlabel` the figure says what the intervals are over: episodes, texts or trainings. Raises ValueError
+    for no scores, both kinds in one panel, a `floor` or control that is in none, or a `chance` that is no share.
+
+    Chapter: 04
     """
     nested = any(isinstance(value, Mapping) for value in scores.values())
     panels: dict[str, Mapping[str, Any]] = dict(scores) if nested else {"": scores}  # type: ignore[arg-type]
     rows = list(dict.fromkeys(name for panel in panels.values() for name in panel))
     if not rows:
         raise ValueError("compare: no scores; pass {name: Score}")
-    if floor is not None and floor not in rows:
-        raise ValueError(f"compare: floor={floor!r} is not among the scores; it must be one of {rows}")
+    for option, names in (("floor", [] if floor is None else [floor]), ("controls", controls)):
+        if missing := [name for name in names if name not in rows]:
+            raise ValueError(f"compare: {option}: {missing[0]!r} is not among the scores; it must be one of {rows}")
+    kinds = [_kind(*panel.values()) for panel in panels.values()]
+    if chance is not None and not (0 <= chance <= 1 and SHARES in kinds):
+        raise ValueError(f"compare(chance={chance!r}): must be a share, 0 ≤ chance ≤ 1, beside scores that are shares")
 
     labels = [wrap(name, 30) for name in rows]
     row_height = max(0.36, 0.1 + 0.17 * max(label.count("\n") + 1 for label in labels))
     height = (1.75 if len(panels) == 1 else 2.2) + row_height * len(rows)  # panels need a second line below the axis
     figure = canvas(8 if len(panels) < 3 else 10, height, title)
-    scales = {name: _scale(*panel.values()) for name, panel in panels.items()}
-    alike = len(set(scales.values())) == 1
-    axes = figure.subplots(1, len(panels), sharey=True, sharex=alike, squeeze=False)[0]
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    alike: dict[str, list[Panel]] = {kind: [] for kind in kinds}  # these share an axis
     seen: set[str] = set()
-    for panel_axes, (panel_name, panel) in zip(axes, panels.items(), strict=True):
+    for panel_axes, kind, (panel_name, panel) in zip(axes, kinds, panels.items(), strict=True):
         panel_axes.set_title(panel_name, fontsize=11)
+        drawn = []
         for row, name in enumerate(rows):
             if name in panel:
-                standing = _standing(panel[name], panel.get(floor) if floor else None)
+                standing = _standing(panel[name], panel.get(floor) if floor else None, control=name in controls)
                 seen.add(standing)
-                _dot(panel_axes, row, panel[name], standing)
+                drawn.append(_dot(panel_axes, row, panel[name], standing))
+        lines = []
         if floor is not None and floor in panel:
-            panel_axes.axvline(scales[panel_name] * panel[floor].mean, linestyle="--", zorder=1, **RULE)
-        if chance is not None:
-            panel_axes.axvline(scales[panel_name] * chance, linestyle=":", zorder=1, **RULE)
+            lines = [_scale(panel[floor]) * panel[floor].mean]
+            panel_axes.axvline(lines[0], linestyle="--", zorder=1, **RULE)
+        alike[kind].append(Panel(panel_axes, drawn, lines))
         panel_axes.grid(axis="y", visible=False)
-        panel_axes.margins(x=0.11 + 0.06 * len(panels))
-        panel_axes.set_xlabel(wrap(xlabel, 60 // len(panels)))
         panel_axes.tick_params(axis="y", length=0)
+        panel_axes.ticklabel_format(axis="x", useOffset=False)
     axes[0].set_yticks(range(len(rows)), labels)
     axes[0].set_ylim(len(rows) - 0.4, -0.6)
 
+    spans = {kind: span(group, share=kind == SHARES) for kind, group in alike.items()}
+    where = ""
+    if chance is not None:
+        low, high = spans[SHARES]
+        if is_near(100 * chance, low, high):
+            spans[SHARES] = min(low, 100 * chance), max(high, 100 * chance)
+            for shown in alike[SHARES]:
+                shown.axes.axvline(100 * chance, linestyle=":", zorder=1, **RULE)
+                shown.lines.append(100 * chance)
+        else:
+            where = f": {'left' if 100 * chance < low else 'right'} of the axis"
+
+    said = [_measured(panel, floor, controls) for panel in panels.values()]
+    together = len(panels) > 1 and len({how for _, how in said}) == 1 and xlabel is None
+    for panel_axes, (what, how) in zip(axes, said, strict=True):
+        text = xlabel if xlabel is not None else what if together else f"{what}, {how}"
+        panel_axes.set_xlabel(wrap(text, 60 // len(panels)))
     in_legend = [standing for standing in STANDING if standing in seen - {"method", "the floor"}]
     handles = [
-        Line2D([], [], label=f"{standing} (95 %)", markeredgewidth=1.6, **STANDING[standing]) for standing in in_legend
-    ]
+        Line2D(
+            [], [], label=standing if standing == "control" else f"{standing} (95 %)", markeredgewidth=1.6,
+            **STANDING[standing],
+        )
+        for standing in in_legend
+    ]  # fmt: skip
     if floor is not None:
         handles.append(Line2D([], [], linestyle="--", label=wrap(f"floor: {floor}", 40), **RULE))
     if chance is not None:
-        handles.append(Line2D([], [], linestyle=":", label=f"chance, {100 * chance:.0f} %", **RULE))
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 3))
+        handles.append(Line2D([], [], linestyle=":", label=f"chance, {100 * chance:.0f} %{where}", **RULE))
+    if handles or together:
+        _legend(figure, handles, heading=wrap(said[0][1], 90) if together else None)
+    figure.draw_without_rendering()
+    for kind, group in alike.items():
+        zoom(group, *spans[kind], share=kind == SHARES)
     return figure
 
 
-def _scale(*scores: Measured) -> int:
-    """100 for shares, which are drawn in percent; raises ValueError where they share a panel with other numbers."""
+def _kind(*scores: Measured) -> str:
+    """Panels of one kind share an axis; raises ValueError where shares share a panel with other numbers."""
     if len({score.share for score in scores}) > 1:
         raise ValueError("compare: shares and other numbers in one panel; give each kind a panel of its own")
-    return 100 if scores[0].share else 1
+    return SHARES if scores[0].share else type(scores[0]).__name__
 
 
-def _standing(score: Measured, floor: Measured | None) -> str:
-    if floor is None:
-        return "method"
+def _scale(score: Measured) -> int:
+    """Shares are drawn in percent."""
+    return 100 if score.share else 1
+
+
+def _standing(score: Measured, floor: Measured | None, *, control: bool) -> str:
     if score is floor:
         return "the floor"
+    if control:
+        return "control"
+    if floor is None:
+        return "method"
     if score > floor:
         return "above the floor"
     return "below the floor" if floor > score else "no clear difference"
 
 
-def _dot(axes: Axes, row: int, score: Measured, standing: str) -> None:
+def _dot(axes: Axes, row: int, score: Measured, standing: str) -> Row:
     scale, look = _scale(score), STANDING[standing]
+    mean = scale * score.mean
     interval = [scale * score.low, scale * score.high]
     axes.plot(interval, [row, row], color=look["color"], linewidth=2.4, solid_capstyle="butt")
-    axes.plot(scale * score.mean, row, linestyle="", markersize=8, markeredgewidth=1.6, **look)
-    number = f"{100 * score.mean:.1f}" if score.share else f"{score.mean:.3g}"
-    axes.annotate(number, (scale * score.high, row), bbox=GROUND, **BESIDE)
+    axes.plot(mean, row, linestyle="", markersize=8, markeredgewidth=1.6, clip_on=False, **look)
+    low, high = (end if math.isfinite(end) else mean for end in interval)  # a single text has no interval
+    return Row(mean, low, high, axes.annotate(_number(score), (high, row), **NUMBER))
+
+
+def _number(score: Measured) -> str:
+    """Percent with one decimal, other means with three digits."""
+    if score.share:
+        return f"{100 * score.mean:.1f}"
+    text = f"{score.mean:,.0f}" if abs(score.mean) >= 1000 else f"{score.mean:.3g}"
+    return text.replace("-", "−")
+
+
+def _legend(figure: Figure, handles: list[Line2D], *, heading: str | None) -> None:
+    """Below the axes, in as many columns, up to three, as the figure is wide."""
+    for columns in range(max(1, min(len(handles), 3)), 0, -1):
+        legend = figure.legend(
+            handles=handles, loc="outside lower center", ncols=columns, title=heading,
+            title_fontsize=SETTINGS["axes.labelsize"],
+        )  # fmt: skip
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
+
+
+def _measured(panel: Mapping[str, Measured], floor: str | None, controls: Sequence[str]) -> tuple[str, str]:
+    """What was measured, and how; what the intervals are over where the scores agree, the floor and controls apart."""
+    first, *_ = panel.values()
+    what = "mean" if isinstance(first, Score) else type(first).__name__.lower()
+    beside = [score for name, score in panel.items() if name == floor or name in controls]
+    methods = _over([score for score in panel.values() if not any(score is other for other in beside)] or beside)
+    others = _over(beside) if beside else methods
+    apart = (
+        f" ({' and '.join(['floor'] * (floor in panel) + ['controls'] * (len(beside) > (floor in panel)))}:{others})"
+    )
+    how = f"95 % interval{methods}{apart if methods and others and methods != others else ''}"
+    return ("mean accuracy (%)" if first.share else what), how
+
+
+def _over(scores: Sequence[Measured]) -> str:
+    """ " over 1,000 episodes", " over episodes" where their numbers differ, nothing where the scores do not agree."""
+    kinds = {score.over if isinstance(score, Score) else "" for score in scores}
+    numbers = {f"{len(score.values):,} " for score in scores if isinstance(score, Score)}
+    if len(kinds) > 1 or "" in kinds:
+        return ""
+    return f" over {numbers.pop() if len(numbers) == 1 else ''}{kinds.pop()}"
 
 
 @styled

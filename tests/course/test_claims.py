@@ -97,9 +97,14 @@ def test_a_claim_says_something(text: object) -> None:
     ("condition", "evidence", "shown"),
     [
         (compared(True), (), "[+10.0, 95 % +5.0 … +15.0]"),
-        (PerplexityRatio(0.2, 0.1, 0.3, paired=True, share=False), (), "[ratio 0.819, 95 % 0.741 … 0.905]"),
+        (PerplexityRatio(0.2, 0.1, 0.3, paired=True, share=False), (), "[ratio 0.82, 95 % 0.74 … 0.90]"),
         (above(torch.tensor(0.425), 0.4), (1.0,), "[0.425]"),
         (below(Score.of([0.5, 0.6, 0.7]), 0.9), (), "[60.0, 95 % 35.2 … 84.8]"),
+        (
+            within(Comparison(0.01, -0.00762, 0.0277, paired=True, share=False), -1, 1),
+            (),
+            "[0.010, 95 % −0.008 … 0.028]",
+        ),
         (every([above(3, 1), above(2, 1)]), (), "[2]"),
         (True, (np.float32(0.25), 65432.1, "word", [1, 2]), "[0.25; 65,432]"),
         (True, (), ""),
@@ -124,7 +129,7 @@ def test_on_another_seed_what_was_measured_is_told_and_passed_over(capsys: pytes
     claim("a beats b", compared(False))
     claim("the loss is small", True, float("nan"))
     assert capsys.readouterr().out.splitlines() == [
-        "✗ did not hold here (seed 7): a beats b  [+10.0, 95 % -5.0 … +15.0]",
+        "✗ did not hold here (seed 7): a beats b  [+10.0, 95 % −5.0 … +15.0]",
         "✗ did not hold here (seed 7): the loss is small  [nan]",
     ]
     with pytest.raises(ClaimFailed):
@@ -143,6 +148,23 @@ def test_on_the_default_seed_it_stops_the_chapter_unless_a_reader_is_there(
     assert capsys.readouterr().out.startswith("✗ did not hold here (seed 0): a beats b")
 
 
+@pytest.mark.usefixtures("chapter")
+def test_what_did_not_hold_says_on_how_many_seeds_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(claims, "results_folder", lambda: tmp_path)
+    claims.begin(7)
+    row = {"sentence": "a beats b", "upheld": [0, 1, *range(3, 10)], "missed": [2]}
+    texts = [json.dumps({"claims": rows}) for rows in ([row], [row, row], [{**row, "sentence": "b"}], [{}])]
+    for text in ("", "{", "[]", "null", *texts):
+        (tmp_path / "replication.json").write_text(text)
+        claim("a beats b", compared(False))
+        ending = "; it holds on 9 of 10 seeds" if text == texts[0] else ""
+        assert capsys.readouterr().out == (
+            f"✗ did not hold here (seed 7): a beats b  [+10.0, 95 % -5.0 … +15.0]{ending}\n"
+        )
+
+
 def test_every_claim_is_recorded_where_the_environment_asks_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +175,9 @@ def test_every_claim_is_recorded_where_the_environment_asks_for_it(
     assert [(line["kind"], line["text"], line["holds"]) for line in lines] == [
         ("measured", "a beats b", True), ("logic", "a is a", True)
     ]  # fmt: skip
+    claim("it is finite", Bound(1, 1, 1))
+    last = (tmp_path / "claims.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+    assert json.loads(last)["slack"] is None  # JSON knows no infinity
     assert lines[0]["slack"] == 0.05 and lines[0]["number"] == "+10.0, 95 % +5.0 … +15.0"
 
 

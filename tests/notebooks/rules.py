@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from metalearn_lib.course.claims import MISSED
 from metalearn_lib.course.running.notebook import NOT_RUN
 from tests.notebooks import pattern
 from tests.notebooks.stored_notebook import StoredNotebook
@@ -28,6 +29,7 @@ _PATH = re.compile(r"(?<![\w.:/~<>)\]-])/(?:[\w.@+-]+/)+[\w.@+-]+")
 _TIMING = re.compile(
     r"\bin \d+ ?(?:s|ms|seconds)\b|\b\d+\.\d+ ?(?:s|ms|µs|sec|seconds|minutes)\b|\bit/s|\d:\d\d<|Wall time"
 )
+_MISSED = re.compile(rf"(?m)^{MISSED} .*$")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)[^)]*\)")
 
 
@@ -74,7 +76,7 @@ def _prints(source: str) -> bool:
     except SyntaxError:
         return False
     calls = [s.value.func for s in statements if isinstance(s, ast.Expr) and isinstance(s.value, ast.Call)]
-    return any(isinstance(call, ast.Name) and call.id in ("print", "claim", "display") for call in calls)
+    return any(isinstance(call, ast.Name) and call.id in ("print", "claim", "must_hold", "display") for call in calls)
 
 
 def execution_order(notebook: StoredNotebook) -> Found:
@@ -91,6 +93,12 @@ def stored_errors(notebook: StoredNotebook) -> Found:
             yield cell.number, "an error is stored; catch what is meant to be shown"
         if "raises-exception" in cell.tags:
             yield cell.number, "the tag raises-exception stops papermill; catch the error in the cell"
+
+
+def missed_claims(notebook: StoredNotebook) -> Found:
+    for cell in notebook.cells:
+        for found in filter(None, (_MISSED.search(text) for text in cell.texts())):
+            yield cell.number, f"a claim that did not hold is stored ({found[0]}); weaken the sentence"
 
 
 def stored_stderr(notebook: StoredNotebook) -> Found:
@@ -202,7 +210,7 @@ def exercise_pattern(notebook: StoredNotebook) -> Found:
 
 Rule = Callable[[StoredNotebook], Found]
 RULES: tuple[Rule, ...] = (
-    stripped_outputs, execution_order, stored_errors, stored_stderr, machine_paths, timings, vector_figures,
-    alt_text, dead_links, ignored_share, skip_tags, size, leftovers,
+    stripped_outputs, execution_order, stored_errors, missed_claims, stored_stderr, machine_paths, timings,
+    vector_figures, alt_text, dead_links, ignored_share, skip_tags, size, leftovers,
 )  # fmt: skip
 CHAPTER_RULES: tuple[Rule, ...] = (parameters_cell, skeleton, exercise_pattern)

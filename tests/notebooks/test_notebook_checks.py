@@ -29,7 +29,10 @@ def good() -> Any:
     parts = [new_markdown_cell(f"## {part}", metadata={"tags": [f"part-{part}"]}) for part in SKELETON]
     code = [
         new_code_cell('profile = "quick"\ndevice = "auto"\nseed = 0', metadata={"tags": ["parameters"]}),
-        new_code_cell("claim('a', True)", outputs=[stdout("✓ 74.1/92.5 and https://example.org/a/b, 5 shots\n")]),
+        new_code_cell(
+            "claim('a', True)",
+            outputs=[stdout("✓ 74.1/92.5 and https://example.org/a/b, 5 shots  [+3.4, 95 % +2.1 … +4.6; 12]\n")],
+        ),
         new_code_cell("draw()", metadata={"alt": "a line that rises"}, outputs=[figure()]),
         new_code_cell("timeit()", metadata={"tags": ["nbval-ignore-output"]}, outputs=[stdout("in 3.2 s, 20 it/s")]),
         new_code_cell("x = 1"),
@@ -76,6 +79,8 @@ FAULTS: list[tuple[str, str, Callable[[Any], None]]] = [
     ("execution-order", "as number 7, not 3", edit("figure", execution_count=7)),
     ("stored-errors", "an error is stored", edit("quiet", outputs=[ERROR])),
     ("stored-errors", "raises-exception", edit("quiet", metadata={"tags": ["raises-exception"]})),
+    ("missed-claims", "did not hold here (seed 0): a beats b",
+     edit("quiet", outputs=[stdout("✓ a\n✗ did not hold here (seed 0): a beats b  [-1.2]\n")])),
     ("stored-stderr", "stderr", edit("quiet", outputs=[new_output("stream", name="stderr", text="Warning")])),
     ("machine-paths", HOME, edit("quiet", source=f"load('{HOME}/x.csv')")),
     ("machine-paths", "/opt/course/x.csv", edit("quiet", outputs=[stdout("read /opt/course/x.csv")])),

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
@@ -61,6 +61,23 @@ class Chapter:
     def quiz(self) -> Path:
         """Where its questions stand; a page without a number has none."""
         return self.path.parent / "quizzes" / f"{self.number}.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """A chapter to execute with the parameters that differ from its defaults; the result is kept under its name."""
+
+    chapter: Chapter
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    variant: str = ""  # what the name adds to that of the chapter, where one chapter is executed several times
+
+    @property
+    def name(self) -> str:
+        return self.chapter.name + self.variant
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.ipynb"
 
 
 def chapters() -> list[Chapter]:

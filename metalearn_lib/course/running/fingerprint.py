@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metalearn_lib.fingerprint import Library, Source, digest, imports
+from metalearn_lib.fingerprint import Library, Source, code, digest, imports
 
 from .chapters import Chapter, versions
 
@@ -28,28 +28,50 @@ _NO_INPUT = {"README.md", "replication.json"}  # of data/: for people, and what 
 def fingerprint(chapter: Chapter, parameters: Mapping[str, Any], library: Library) -> str:
     """The hash of a chapter executed with these parameters: those that differ from its defaults."""
     cells = [(cell["cell_type"], cell["source"], cell["metadata"]) for cell in chapter.cells]
-    code = [cell["source"] for cell in chapter.cells if cell["cell_type"] == "code"]
-    names = [*imported(code), *_ALWAYS, f"{_LIBRARY}.course.exercises.checks.chapter_{chapter.number}"]
-    reached = library.reached(names)
+    reached = _reached(chapter, library)
     given = {**chapter.parameters, **parameters}.values()
     files = [chapter.path.parent / value for value in given if isinstance(value, str) and value]
-    files = [path for path in [*files, chapter.quiz] if path.is_file()] + list(_named(code, reached, library.checkout))
+    files = [path for path in [*files, chapter.quiz] if path.is_file()]
+    files += _named(_code_cells(chapter), reached, library.checkout)
     parts = [cells, sorted(parameters.items()), {source.name: source.code for source in reached},
              [file_hash(path) for path in files], sorted(versions().items()), platform.python_version()]  # fmt: skip
     return digest(parts)
 
 
+def cells_hash(chapter: Chapter) -> str:
+    """A hash of what the code cells of a chapter do; comments, layout, docstrings and prose do not count."""
+    trees = [(_parsed(cell), cell) for cell in _code_cells(chapter)]
+    return digest([code(tree) if tree else cell for tree, cell in trees if tree is None or tree.body])
+
+
+def library_hash(chapter: Chapter, library: Library) -> str:
+    """A hash of the code of the library that a chapter can reach, and of the files that it names."""
+    reached = _reached(chapter, library)
+    files = _named(_code_cells(chapter), reached, library.checkout)
+    return digest([{source.name: source.code for source in reached}, [file_hash(path) for path in files]])
+
+
 def imported(cells: Sequence[str]) -> list[str]:
-    """What cells import of the library; one that cannot be read, lines of IPython left out, may import everything."""
-    names = list[str]()
-    for cell in cells:
-        try:
-            tree = ast.parse(re.sub(r"(?m)^(\s*)[%!?].*$", r"\1pass", cell))
-        except (SyntaxError, ValueError):
-            names.append(_LIBRARY)
-        else:
-            names += [name for _, name in imports(tree)]
-    return names
+    """What cells import of the library; one that cannot be read may import everything."""
+    trees = [_parsed(cell) for cell in cells]
+    return [name for tree in trees for name in ([name for _, name in imports(tree)] if tree else [_LIBRARY])]
+
+
+def _reached(chapter: Chapter, library: Library) -> list[Source]:
+    checks = f"{_LIBRARY}.course.exercises.checks.chapter_{chapter.number}"
+    return library.reached([*imported(_code_cells(chapter)), *_ALWAYS, checks])
+
+
+def _code_cells(chapter: Chapter) -> list[str]:
+    return [cell["source"] for cell in chapter.cells if cell["cell_type"] == "code"]
+
+
+def _parsed(cell: str) -> ast.Module | None:
+    """The code of a cell, lines of IPython left out; None where it cannot be read."""
+    try:
+        return ast.parse(re.sub(r"(?m)^(\s*)[%!?].*$", r"\1pass", cell))
+    except (SyntaxError, ValueError):
+        return None
 
 
 def _named(cells: Sequence[str], reached: Sequence[Source], checkout: Path) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from metalearn_lib.course.claims import MISSED
 from metalearn_lib.files import write_text
 
 from .chapters import UsageError, versions
@@ -85,7 +86,7 @@ def keep_edited(entry: Report, notebook: Path) -> Path | None:
 
 
 def print_table(results: dict[str, Report], console: Console) -> None:
-    """One row for each chapter of this run."""
+    """One row for each chapter of this run; under them the claims that did not hold."""
     table = Table(box=None, pad_edge=False)
     for name, justify in (("chapter", "left"), ("status", "left"), ("time", "right"), ("CPU", "right"),
                           ("memory", "right"), ("claims", "right"), ("slowest cell", "left")):  # fmt: skip
@@ -98,10 +99,22 @@ def print_table(results: dict[str, Report], console: Console) -> None:
             f"{entry['seconds']:.1f} s" if "seconds" in entry else "–",
             f"{entry['cpu_seconds']:.1f} s" if "cpu_seconds" in entry else "–",
             f"{entry['peak_mb']:,} MB" if entry.get("peak_mb") else "–",
-            str(entry.get("claims", "–")),
+            _claims(entry),
             f"cell {slow[0]['cell']}, {slow[0]['seconds']:.1f} s" if slow else "–",
         )
     console.print(table)
+    for name, entry in results.items():
+        for line in entry.get("said", ()):
+            if not line.get("holds", True):
+                number = f"  [{line['number']}]" if line["number"] else ""
+                missed = f"{MISSED} {name}: {line['text']}{number}"
+                console.print(missed, markup=False, highlight=False, soft_wrap=True)
+
+
+def _claims(entry: Report) -> str:
+    """ "43", or "41 of 43" where some did not hold."""
+    held, missed = entry.get("claims", "–"), entry.get("missed")
+    return f"{held} of {held + missed}" if missed else str(held)
 
 
 def print_failure(name: str, error: Report, console: Console) -> None:

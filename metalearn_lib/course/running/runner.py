@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,7 +26,7 @@ from metalearn_lib.files import root, write_text
 from metalearn_lib.fingerprint import Library
 
 from . import report as reports
-from .chapters import Chapter
+from .chapters import Chapter, Execution
 from .fingerprint import file_hash, fingerprint
 from .output import refuse_foreign
 from .schedule import Schedule
@@ -46,19 +47,20 @@ class Interrupted(Exception):
 
 @dataclass
 class Run:
-    """One call of `metalearn run`: which chapters, with which parameters, and where the results go."""
+    """One call of `metalearn run` or `replicate`: where the results go, and how they are made."""
 
-    parameters: Mapping[str, Mapping[str, Any]]  # for each chapter, those that differ from its defaults
     out: Path
     jobs: int | None = None  # chapters at once; None: as many as cores and memory allow
     cell_timeout: int = 600
     keep_going: bool = False
     force: bool = False
+    measured: Mapping[str, reports.Report] = field(default_factory=dict)  # what chapters took in earlier runs
     minutes: Callable[[Chapter], float] = lambda chapter: 0.0  # how long a chapter may take that was never measured
+    finished: Callable[[Execution, reports.Report], None] = lambda execution, entry: None  # called as each is there
     _results: dict[str, reports.Report] = field(default_factory=dict)
 
-    def execute(self, chapters: Sequence[Chapter]) -> dict[str, reports.Report]:
-        """Execute what has changed; return an entry for each chapter, in order.
+    def execute(self, executions: Sequence[Execution]) -> dict[str, reports.Report]:
+        """Execute what has changed; return an entry for each execution by its name, in order.
 
         Raises:
             UsageError: in ``out`` lies a file that no run wrote, under the name of a chapter or of the report.
@@ -66,22 +68,23 @@ class Run:
             Interrupted: by Ctrl-C or SIGTERM; what was finished is kept, and nothing half-written.
         """
         known = reports.read_report(self.out)["chapters"]
-        refuse_foreign(self.out, {c.path.name: "sha256" in known.get(c.name, {}) for c in chapters})
+        refuse_foreign(self.out, {e.file: "sha256" in known.get(e.name, {}) for e in executions})
         with _locked(self.out), _signals():
             report, todo = reports.read_report(self.out), []
             library = Library(root())
-            prints = {chapter: fingerprint(chapter, self.parameters[chapter.name], library) for chapter in chapters}
-            for chapter in chapters:
-                entry = report["chapters"].get(chapter.name)
-                if not self.force and reports.is_unchanged(entry, prints[chapter], self.out / chapter.path.name):
-                    self._results[chapter.name] = entry | {"status": "unchanged"}
+            prints = {e: fingerprint(e.chapter, e.parameters, library) for e in executions}
+            for execution in executions:
+                entry = report["chapters"].get(execution.name)
+                if not self.force and reports.is_unchanged(entry, prints[execution], self.out / execution.file):
+                    self._results[execution.name] = entry | {"status": "unchanged"}
+                    self.finished(execution, entry)
                 else:
-                    todo.append(chapter)
+                    todo.append(execution)
 
-            def finish(chapter: Chapter, result: reports.Report, made: Path) -> None:
-                target, before = self.out / chapter.path.name, report["chapters"].get(chapter.name, {})
-                options = {**chapter.parameters, **self.parameters[chapter.name]}
-                result |= {"fingerprint": prints[chapter], "options": options}
+            def finish(execution: Execution, result: reports.Report, made: Path) -> None:
+                target, before = self.out / execution.file, report["chapters"].get(execution.name, {})
+                options = {**execution.chapter.parameters, **execution.parameters}
+                result |= {"fingerprint": prints[execution], "options": options, "date": date.today().isoformat()}
                 if made.exists():
                     aside = reports.keep_edited(before, target)
                     if aside is not None:
@@ -90,55 +93,56 @@ class Run:
                     result["before"] = file_hash(target) if target.exists() else None
                 else:
                     result |= {key: before[key] for key in ("sha256", "before") if key in before}
-                report["chapters"][chapter.name] = self._results[chapter.name] = result
+                report["chapters"][execution.name] = self._results[execution.name] = result
                 reports.write_report(report, self.out)  # first, so that a run that is killed here knows its own files
                 if made.exists():
                     os.replace(made, target)
+                self.finished(execution, result)
 
             with tempfile.TemporaryDirectory(dir=self.out, prefix=_WORK) as work:
                 self._work(todo, Path(work), finish, in_place=False)
             reports.write_report(report, self.out)
-        return {c.name: self._results.get(c.name, {"status": "not run"}) for c in chapters}
+        return {e.name: self._results.get(e.name, {"status": "not run"}) for e in executions}
 
-    def refresh(self, chapters: Sequence[Chapter]) -> dict[str, reports.Report]:
+    def refresh(self, executions: Sequence[Execution]) -> dict[str, reports.Report]:
         """Execute chapters with their defaults and store the outputs in the notebooks, if all went well."""
 
-        def finish(chapter: Chapter, result: reports.Report, made: Path) -> None:
+        def finish(execution: Execution, result: reports.Report, made: Path) -> None:
             if result["status"] == "ok":
-                write_text(made.read_text(encoding="utf-8"), chapter.path)
-            self._results[chapter.name] = result
+                write_text(made.read_text(encoding="utf-8"), execution.chapter.path)
+            self._results[execution.name] = result
 
         with _signals(), tempfile.TemporaryDirectory() as work:
-            self._work(chapters, Path(work), finish, in_place=True)
-        return {c.name: self._results.get(c.name, {"status": "not run"}) for c in chapters}
+            self._work(executions, Path(work), finish, in_place=True)
+        return {e.name: self._results.get(e.name, {"status": "not run"}) for e in executions}
 
-    def _work(self, chapters: Sequence[Chapter], work: Path, finish: Any, *, in_place: bool) -> None:
+    def _work(self, executions: Sequence[Execution], work: Path, finish: Any, *, in_place: bool) -> None:
         """Keep as many workers busy as there is room for, until all chapters are done or one failed."""
-        schedule = Schedule(list(chapters), self.jobs, measured=reports.measured(self.out), minutes=self.minutes)
-        running: dict[Chapter, tuple[subprocess.Popen[str], TaskID]] = {}
-        events: queue.Queue[tuple[Chapter, dict[str, Any]]] = queue.Queue()
+        schedule = Schedule(list(executions), self.jobs, measured=dict(self.measured), minutes=self.minutes)
+        running: dict[Execution, tuple[subprocess.Popen[str], TaskID]] = {}
+        events: queue.Queue[tuple[Execution, dict[str, Any]]] = queue.Queue()
         with _bars() as bars:
             try:
                 while schedule.waiting or running:
                     while started := schedule.start():
-                        chapter, cores = started
-                        worker = self._start(chapter, cores, work, events, in_place=in_place)
-                        running[chapter] = worker, bars.add_task(chapter.name, total=None)
+                        execution, cores = started
+                        worker = self._start(execution, cores, work, events, in_place=in_place)
+                        running[execution] = worker, bars.add_task(execution.name, total=None)
                         if bars.disable:
-                            say(f"{chapter.name} ...")
-                    chapter, event = events.get()
+                            say(f"{execution.name} ...")
+                    execution, event = events.get()
                     if "cell" in event:
-                        bars.update(running[chapter][1], completed=event["cell"], total=event["of"])
+                        bars.update(running[execution][1], completed=event["cell"], total=event["of"])
                         continue
-                    worker, bar = running.pop(chapter)
-                    schedule.end(chapter)
+                    worker, bar = running.pop(execution)
                     _close(worker)
                     worker.wait()
                     result = event["result"]
-                    finish(chapter, result, work / chapter.path.name)
+                    schedule.end(execution, result)
+                    finish(execution, result, work / execution.file)
                     bars.remove_task(bar)
                     seconds = f", {result['seconds']:.1f} s" if "seconds" in result else ""
-                    say(f"{chapter.name}: {result['status']}{seconds}")
+                    say(f"{execution.name}: {result['status']}{seconds}")
                     if result["status"] == "failed" and not self.keep_going:
                         schedule.waiting.clear()
             finally:  # closing its standard input ends a worker with its kernel
@@ -148,12 +152,14 @@ class Run:
                     with suppress(subprocess.TimeoutExpired):
                         worker.wait(10)
 
-    def _start(self, chapter: Chapter, cores: int, work: Path, events: Any, *, in_place: bool) -> subprocess.Popen[str]:
+    def _start(
+        self, execution: Execution, cores: int, work: Path, events: Any, *, in_place: bool
+    ) -> subprocess.Popen[str]:
         job = Job(
-            source=str(chapter.path), output=str(work / chapter.path.name), in_place=in_place,
-            parameters=dict(self.parameters[chapter.name]), cell_timeout=self.cell_timeout,
+            source=str(execution.chapter.path), output=str(work / execution.file), in_place=in_place,
+            parameters=dict(execution.parameters), cell_timeout=self.cell_timeout,
         )  # fmt: skip
-        log = (work / f"{chapter.name}.log").open("w+", encoding="utf-8")
+        log = (work / f"{execution.name}.log").open("w+", encoding="utf-8")
         worker = subprocess.Popen(
             command(job), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
             env={**os.environ, **KERNEL_ENVIRONMENT, "METALEARN_THREADS": str(cores)},
@@ -165,12 +171,12 @@ class Run:
             last: dict[str, Any] = {}
             for line in worker.stdout:
                 last = json.loads(line)
-                events.put((chapter, last))
+                events.put((execution, last))
             if "result" not in last:
                 log.seek(0)
                 tail = log.read().strip().splitlines()[-5:]
                 error = {"error": "\n".join(["the worker process died", *tail]), "source": ""}
-                events.put((chapter, {"result": {"status": "failed", "error": error}}))
+                events.put((execution, {"result": {"status": "failed", "error": error}}))
             log.close()
 
         threading.Thread(target=listen, daemon=True).start()
@@ -195,8 +201,7 @@ def _locked(out: Path) -> Iterator[None]:
     except filelock.Timeout:
         who = holder.read_text(encoding="utf-8").strip() if holder.exists() else "unknown"
         raise Busy(
-            f"another `metalearn run` (process {who}) is writing into {out}; wait for it, or choose another "
-            "folder with --out"
+            f"another run (process {who}) is writing into {out}; wait for it, or choose another folder with --out"
         ) from None
     try:
         for left in out.glob(f"{_WORK}*"):  # of a run that was killed

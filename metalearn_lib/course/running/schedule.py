@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .chapters import Chapter
+from .chapters import Chapter, Execution
 
 UNKNOWN_MB = 2500  # what a chapter may hold that has not been measured yet
 SPARE_MB = 500  # left to the machine
@@ -29,28 +29,28 @@ def available_mb() -> int:
 class Schedule:
     """The chapters that wait, and the cores and the memory that are left for them.
 
-    ``measured`` are the entries of the last report; ``minutes`` stand in for a chapter that has none.
+    ``measured`` are entries of earlier reports by chapter; ``minutes`` stand in for a chapter that has none.
     """
 
-    waiting: list[Chapter]
+    waiting: list[Execution]
     jobs: int | None = None  # at once; None: as many as cores
     cores: int = field(default_factory=free_cores)
     memory_mb: int = field(default_factory=available_mb)
-    measured: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
     minutes: Callable[[Chapter], float] = lambda chapter: 0.0
-    running: dict[Chapter, int] = field(default_factory=dict)  # and the cores that each may use
+    running: dict[Execution, int] = field(default_factory=dict)  # and the cores that each may use
 
     def __post_init__(self) -> None:
-        self.waiting = sorted(self.waiting, key=lambda chapter: -self._seconds(chapter))  # equals keep their order
+        self.waiting = sorted(self.waiting, key=lambda execution: -self._seconds(execution.chapter))  # stable
 
-    def start(self) -> tuple[Chapter, int] | None:
+    def start(self) -> tuple[Execution, int] | None:
         """The next chapter and the cores it may use; None while there is no room for another.
 
         The first that fits into the memory, in the order of `waiting`; alone, a chapter may take what there is.
         """
         free_slots = min((self.jobs or self.cores) - len(self.running), len(self.waiting))
         left = self.memory_mb - SPARE_MB - sum(map(self._memory, self.running))
-        fitting = [chapter for chapter in self.waiting if self._memory(chapter) <= left or not self.running]
+        fitting = [execution for execution in self.waiting if self._memory(execution) <= left or not self.running]
         if free_slots <= 0 or not fitting:
             return None
         free_cores = self.cores - sum(self.running.values())
@@ -58,13 +58,15 @@ class Schedule:
         self.waiting.remove(fitting[0])
         return fitting[0], self.running[fitting[0]]
 
-    def end(self, chapter: Chapter) -> None:
-        """Give back what a chapter used."""
-        del self.running[chapter]
+    def end(self, execution: Execution, result: dict[str, Any] | None = None) -> None:
+        """Give back what a chapter used; where it came to its end, learn what it took."""
+        del self.running[execution]
+        if result is not None and result.get("status") == "ok":
+            self.measured[execution.chapter.name] = result
 
     def _seconds(self, chapter: Chapter) -> float:
         entry = self.measured.get(chapter.name, {})
         return float(entry.get("cpu_seconds") or entry.get("seconds") or self.minutes(chapter))
 
-    def _memory(self, chapter: Chapter) -> int:
-        return int(self.measured.get(chapter.name, {}).get("peak_mb") or UNKNOWN_MB)
+    def _memory(self, execution: Execution) -> int:
+        return int(self.measured.get(execution.chapter.name, {}).get("peak_mb") or UNKNOWN_MB)

@@ -15,7 +15,7 @@ from metalearn_lib.fingerprint import Library
 LIBRARY = {
     "__init__.py": "if x:\n    from metalearn_lib import corpora\n    from metalearn_lib.learners import MAML\n",
     "course/__init__.py": "from .claims import claim\n",
-    "course/claims.py": "def claim(): ...\n",
+    "course/claims.py": "def claim(): ...\nSTORED = 'replication.json'\n",
     "course/running/worker.py": "from .cleaning import clean\n",
     "course/running/cleaning.py": "def clean(): ...\n",
     "course/exercises/checks/chapter_04.py": "def check(): ...\n",
@@ -31,7 +31,7 @@ LIBRARY = {
 }
 DATA = ("README.md", "published.toml", "dialogs.jsonl", "results/replication.json", "results/gpu/tuned.json",
         "results/speed.json", "cache/tuned.json", "mine/tuned.json", "talks/talks.jsonl")  # fmt: skip
-CODE = "from metalearn_lib import MAML, corpora\nfrom metalearn_lib.course import claim\nshow('tuned')"
+CODE = "from metalearn_lib import MAML, corpora\nfrom metalearn_lib.course import claim\nshow('tuned', 'replication')"
 
 
 @pytest.fixture
@@ -79,6 +79,22 @@ def test_a_file_of_data_counts_where_it_is_named(checkout: Path, write_notebook:
         before = made(checkout)
         (checkout / "data" / name).write_text(f"changed for {code}")
         assert made(checkout) != before, name
+
+
+def test_the_edition_of_cells_is_what_their_code_does(checkout: Path, write_notebook: Any) -> None:
+    def edition(*cells: str) -> tuple[str, str]:
+        chapter = Chapter(write_notebook("04_x", *cells))
+        return module.cells_hash(chapter), module.library_hash(chapter, Library(checkout))
+
+    before = edition(CODE)
+    assert edition("# a comment\n" + CODE.replace("(", "( "), "# nothing\n") == before
+    assert edition(CODE.replace("tuned", "other"))[0] != before[0] and edition(CODE, "%time f(")[0] != before[0]
+    assert edition(CODE, "!one")[0] != before[0] and edition("a b")[0] != edition("a c")[0]  # no Python: as it is
+    edition(CODE)
+    for name, counts in (("data/results/replication.json", False), ("metalearn_lib/learners/maml.py", True)):
+        with (checkout / name).open("a") as file:
+            file.write("\nchanged = 1\n")
+        assert edition(CODE)[0] == before[0] and (edition(CODE)[1] != before[1]) == counts
 
 
 def test_a_docstring_does_not_count(checkout: Path) -> None:

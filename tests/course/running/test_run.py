@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,58 +14,15 @@ import nbformat
 import psutil
 import pytest
 
-from metalearn_lib.files import root
+from tests.course.a_course import METALEARN, Course, all_gone, children, wait_for
 
 CLAIM = "from metalearn_lib.course import claim\nclaim('one', True)\nclaim('two', True)"
-# the command, for a library that nobody edits while the test runs
-METALEARN = (
-    "from metalearn_lib.course.__main__ import main; from metalearn_lib.fingerprint import Source; "
-    "Source.code = 'fixed'; main()"
-)
 SLEEP = "import time\nprint('before', flush=True)\ntime.sleep(60)"
-
-
-class Course:
-    """A course folder and the command line on it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.out = folder / "build"
-        self.env = os.environ | {"METALEARN_NOTEBOOKS": str(folder / "notebooks"), "PYTHONPATH": str(root())}
-
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
-        words = [sys.executable, "-c", METALEARN, "run", *arguments]
-        if "--in-place" not in arguments:
-            words += ["--out", str(self.out)]
-        pipe = subprocess.PIPE
-        return subprocess.Popen(words, env=self.env | env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
-
-    def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:
-        process = self.start(*arguments, **env)
-        out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
-
-    def report(self) -> dict[str, Any]:
-        chapters: dict[str, Any] = json.loads((self.out / "report.json").read_text())["chapters"]
-        return chapters
-
-    def files(self) -> set[str]:
-        return {path.name for path in self.out.iterdir()} - {".lock"}
-
-    def outputs(self, name: str) -> str:
-        notebook = nbformat.read(self.out / f"{name}.ipynb", as_version=4)
-        return "".join(o.get("text", "") for c in notebook.cells if c.cell_type == "code" for o in c.outputs)
 
 
 @pytest.fixture
 def course(tmp_path: Path) -> Course:
     return Course(tmp_path)
-
-
-def wait_for(condition: Callable[[], Any], what: str) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -83,14 +38,6 @@ def sleeping(course: Course, write_notebook: Any) -> Iterator[tuple[subprocess.P
     if process.poll() is None:
         process.kill()
     process.communicate()
-
-
-def children(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
-
-
-def all_gone(processes: list[psutil.Process]) -> bool:
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes)
 
 
 def test_success_and_resume(course: Course, write_notebook: Any) -> None:
@@ -118,6 +65,23 @@ def test_success_and_resume(course: Course, write_notebook: Any) -> None:
         assert "00_one: ok" in out and "01_two" in course.report() and path.exists()
     _, out, _ = course.run("00_one", "--force", "--seed", "3")
     assert "unchanged" not in out and "kept" not in out
+
+
+def test_a_claim_that_fails_on_another_seed_is_told_counted_and_passed_over(
+    course: Course, write_notebook: Any
+) -> None:
+    cells = "from metalearn_lib.course import claim, claims\nclaims.begin(seed)\nclaim('one', True)"
+    write_notebook("00_one", cells, "claim('no seed', seed == 0, 0.25)", "print('the end')")
+    code, out, _ = course.run("--seed", "1")
+    assert code == 0 and " 1 of 2 " in out and "\n✗ 00_one: no seed  [0.25]\n" in out
+    entry = course.report()["00_one"]
+    assert (entry["claims"], entry["missed"]) == (1, 1) and "the end" in course.outputs("00_one")
+    assert [(line["text"], line["holds"]) for line in entry["said"]] == [("one", True), ("no seed", False)]
+    assert "✗ did not hold here (seed 1): no seed  [0.25]\n" in course.outputs("00_one")
+    _, out, _ = course.run("--seed", "1")
+    assert "unchanged" in out and "\n✗ 00_one: no seed  [0.25]\n" in out
+    code, out, err = course.run("--seed", "0")
+    assert code == 0 and "✗" not in out and course.report()["00_one"]["missed"] == 0, err
 
 
 def test_nothing_of_a_person_is_written_over(course: Course, write_notebook: Any, tmp_path: Path) -> None:
@@ -238,11 +202,12 @@ def test_what_is_not_there(course: Course, write_notebook: Any) -> None:
 
 def test_a_cell_that_takes_too_long_and_a_kernel_that_dies(course: Course, write_notebook: Any) -> None:
     write_notebook("00_slow", SLEEP)
-    write_notebook("01_dies", "import os\nos._exit(1)")
+    half = "with open(os.environ['METALEARN_CLAIMS'], 'a') as file:\n    file.write('{\"kind\": {}')\nos._exit(1)"
+    write_notebook("01_dies", CLAIM, f"import os\n{half}")
     code, _, err = course.run("--keep-going", "--cell-timeout", "2")
     assert code == 1 and "00_slow, cell 3" in err and "ran longer than 2 s" in err and "--cell-timeout" in err
     assert course.outputs("00_slow") == "before\n"
-    assert "01_dies, cell 3" in err and "the kernel died" in err
+    assert "01_dies, cell 4" in err and "the kernel died" in err and course.report()["01_dies"]["claims"] == 2
 
 
 def test_ctrl_c_leaves_nothing_half_written(course: Course, sleeping: Any, write_notebook: Any) -> None:

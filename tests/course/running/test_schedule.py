@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metalearn_lib.course.running.chapters import Chapter
+from metalearn_lib.course.running.chapters import Chapter, Execution
 from metalearn_lib.course.running.schedule import SPARE_MB, UNKNOWN_MB, Schedule
 
-CHAPTERS = [Chapter(Path(f"{number:02d}_x.ipynb")) for number in range(6)]
+CHAPTERS = [Execution(Chapter(Path(f"{number:02d}_x.ipynb"))) for number in range(6)]
 
 
 def schedule(**options: Any) -> Schedule:
@@ -73,3 +73,15 @@ def test_limits_hold_at_every_moment(
             made.end(chapter)
             done.append(chapter)
     assert sorted(chapter.name for chapter in done) == [chapter.name for chapter in CHAPTERS]
+
+
+def test_one_chapter_several_times_is_measured_once() -> None:
+    twice = [Execution(CHAPTERS[0].chapter, {"seed": seed}, f"-seed-{seed}") for seed in range(3)]
+    assert [execution.file for execution in twice] == [f"00_x-seed-{seed}.ipynb" for seed in range(3)]
+    made = Schedule(list(twice), cores=4, memory_mb=SPARE_MB + UNKNOWN_MB)
+    assert started(made) == [("00", 1)]
+    made.end(twice[0], {"status": "failed", "peak_mb": 1})
+    assert started(made) == [("00", 2)]  # what failed tells nothing of memory
+    made.end(twice[1], {"status": "ok", "peak_mb": UNKNOWN_MB // 2, "cpu_seconds": 10.0})
+    made.waiting += [twice[0], twice[1]]
+    assert [name for name, _ in started(made)] == ["00", "00"]
