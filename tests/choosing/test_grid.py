@@ -17,13 +17,15 @@ from rich.console import Console
 from typer import Typer
 from typer.testing import CliRunner
 
-from metalearn_lib.choosing import FLOORS, SETTINGS, Bench, Setting, Store, measure, table
+from metalearn_lib.choosing import FLOORS, SETTINGS, Bench, Setting, Store, measure, sources, table
 from metalearn_lib.choosing.__main__ import main
-from metalearn_lib.choosing.bench import blend, judges, trained
+from metalearn_lib.choosing.bench import trained
+from metalearn_lib.choosing.recipes import NAMED
+from metalearn_lib.choosing.store import VERSION
 from metalearn_lib.corpora import Corpus, CorpusError
 from metalearn_lib.encoders import Averaged, Projected
 from metalearn_lib.files import root
-from metalearn_lib.learners import Prototypical, TfidfCentroid
+from metalearn_lib.learners import Prototypical
 from metalearn_lib.text import WordVectors
 
 WORDS = {"sun": "rain", "song": "tune", "bank": "money", "soup": "bread", "bus": "train"}
@@ -46,8 +48,8 @@ class Toy(Setting):
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SETTINGS, "toy", Toy(splits=("01",), about="a toy", max_length=5))
-    monkeypatch.setitem(SETTINGS, "lost", Toy(("gone",), "no files", 5))
+    monkeypatch.setitem(SETTINGS, "toy", Toy(splits=("01",), about="a toy"))
+    monkeypatch.setitem(SETTINGS, "lost", Toy(("gone",), "no files"))
 
 
 def run(*words: str) -> tuple[int, str]:
@@ -81,7 +83,7 @@ def test_what_is_measured_is_kept_and_not_measured_again(tmp_path: Path, monkeyp
             run(*words, *more)
     for other in results:
         other["fingerprint"] = "other code"
-    (tmp_path / "few_shot.json").write_text(json.dumps({"about": {}, "results": results}))
+    (tmp_path / "few_shot.json").write_text(json.dumps({"version": VERSION, "about": {}, "results": results}))
     with pytest.raises(TypeError):
         run(*words)
 
@@ -93,9 +95,27 @@ def test_unknown_names_are_refused(tmp_path: Path, words: tuple[str, str]) -> No
 
 
 def test_a_damaged_store_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "few_shot.json").write_text("{")
-    with pytest.raises(ValueError, match=r"few_shot\.json cannot be read"):
-        Store(tmp_path / "few_shot.json")
+    for damaged in ("{", "[]", '{"about": {}, "results": [{}]}'):
+        (tmp_path / "few_shot.json").write_text(damaged)
+        with pytest.raises(ValueError, match=r"few_shot\.json cannot be read"):
+            Store(tmp_path / "few_shot.json")
+    code, shown = run("--corpora", "clinc150", "--out", str(tmp_path))
+    assert code == 2 and "delete it to start again" in shown
+
+
+def test_an_older_file_is_read_and_written_anew_and_a_newer_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "few_shot.json"
+    older = row("clinc150", "ridge", 1, 70.0, note="kept", fingerprint="x")
+    del older["ways"], older["queries"]
+    path.write_text(json.dumps({"about": {}, "results": [older]}))
+    store = Store(path)
+    assert [(r["ways"], r["queries"], r["shots"], r["note"]) for r in store.rows] == [(5, 15, 1, "kept")]
+    store.add(row("clinc150", "ridge", 1, 60.0, ways=10))
+    assert stored(tmp_path)["version"] == VERSION
+    assert [(r["ways"], r["mean"]) for r in Store(path).rows] == [(5, 70.0), (10, 60.0)]
+    path.write_text(path.read_text().replace(f'"version": {VERSION}', f'"version": {VERSION + 1}'))
+    with pytest.raises(ValueError, match=r"is of version 3, this library reads 1 to 2: take"):
+        Store(path)
 
 
 def test_two_runs_at_once_keep_each_other_s_results_and_what_a_person_wrote_about_them(tmp_path: Path) -> None:
@@ -115,7 +135,7 @@ def test_two_runs_at_once_keep_each_other_s_results_and_what_a_person_wrote_abou
 def test_parts_that_recipes_share_are_made_once_and_leave_torch_s_generator_alone(
     texts: Corpus, words: WordVectors
 ) -> None:
-    bench, made = Bench(SETTINGS["banking77"], texts, texts.only(texts.classes), quick=True), list[Bench]()
+    bench, made = Bench(texts, texts.only(texts.classes), quick=True), list[Bench]()
     before = torch.get_rng_state()
 
     def make(b: Bench) -> Prototypical:
@@ -130,53 +150,101 @@ def test_parts_that_recipes_share_are_made_once_and_leave_torch_s_generator_alon
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
 
 
-def test_weights_of_a_blend_are_chosen_on_the_validation_classes() -> None:
-    bench = Bench(SETTINGS["banking77"], toy(), toy(), quick=True)
-    weightings = ("log", "plain")
-    learner, note = blend(bench, lambda b: [TfidfCentroid(b.train, weighting=w) for w in weightings], (0.5, 2.0))
-    assert learner.log_weights.exp().tolist() == pytest.approx([1.0, 0.5])
-    assert note == "1 tf-idf centroid + 0.5 tf-idf centroid, plain; weights chosen on validation classes"
-
-
-def test_leaving_groups_out_never_judges_members_on_their_own_classes() -> None:
-    setting = Setting(splits=("x",), about="", max_length=5, intents=False, folds=("s", "b"))
-    train, valid = toy().only(["sun", "song", "bank"]), toy().only(["soup", "bus"])
-    pairs = judges(Bench(setting, train, valid))
-    assert [bench.train.classes for bench, _ in pairs] == [["song", "soup", "sun"], ["bank", "bus"]]
-    assert [corpus.classes for _, corpus in pairs] == [["bank", "bus"], ["song", "soup", "sun"]]
-
-
 def row(corpus: str, learner: str, shots: int, mean: float, split: str = "01", **more: object) -> dict[str, object]:
-    base = {"corpus": corpus, "split": split, "learner": learner, "shots": shots, "mean": mean, "half_width": 0.5}
-    return base | {"episodes": 1000, "over": {}} | more
+    cell = {"corpus": corpus, "split": split, "learner": learner, "ways": 5, "queries": 15, "shots": shots}
+    return cell | {"episodes": 1000, "mean": mean, "half_width": 0.5, "over": {}} | more
 
 
-def test_tables_show_means_over_splits_published_figures_and_what_falls_short():
+def shown(rows: list[dict[str, object]]) -> str:
+    console = Console(width=150, file=StringIO())
+    table.show(rows, console)
+    return console.file.getvalue()
+
+
+def test_tables_show_means_over_splits_and_which_rows_have_fewer_episodes() -> None:
     rows = [
-        row("clinc150", "MiniLM blend", k, mean, split)
+        row("clinc150", "recommended, MiniLM", k, mean, split)
         for k, split, mean in ((1, "01", 95.0), (1, "02", 96.4), (5, "01", 98.0), (5, "02", 98.2))
     ]
     rows += [row("clinc150", "logistic regression", k, 70.0, episodes=300) for k in (1, 5)]
-    over = {FLOORS[0]: [6.0, 5.5, 6.5], FLOORS[1]: [1.0, 0.5, 1.5]}
-    rows += [row("news46", "blend without Transformer", 1, 76.0, over=over)]
-    console = Console(width=200, file=StringIO())
-    table.show(rows, console)
-    shown = console.file.getvalue()
-    assert "95.7 ± 1.0 / 98.1 ± 0.1" in shown
-    assert "70.0 ± 0.5 / 70.0 ± 0.5*" in shown
-    assert re.search(r"MGIMN, BERT \(published: MGIMN, table 2\)\s+│\s+– / 96.4", shown)
-    assert re.search(r"best with MiniLM\s+│ 1\s+│ ≥ 95.5\s+│ 95.70\s+│ MiniLM blend\s+│ ✓", shown)
-    assert re.search(r"best with MiniLM\s+│ 5\s+│ ≥ 99.0\s+│ 98.10\s+│ MiniLM blend\s+│ ✗", shown)
-    assert "+6.0 (+5.5 … +6.5)" in shown and "+1.0 (+0.5 … +1.5)" in shown
+    printed = shown(rows)
+    assert "95.7 ± 1.0 / 98.1 ± 0.1" in printed
+    assert "70.0 ± 0.5 / 70.0 ± 0.5*" in printed
+    assert re.search(r"recommended, MiniLM │ 1\s+│ ≥ 95.5\s+│ 95.70\s+│ ✓", printed)
+    assert re.search(r"recommended, MiniLM │ 5\s+│ ≥ 99.0\s+│ 98.10\s+│ ✗", printed)
+    assert "MGIMN, BERT-Tiny" in printed and "other split" not in printed  # this corpus's published figures alone
 
 
-def test_every_published_figure_has_a_source_and_a_plausible_value():
+def test_six_corpora_stand_in_two_tables_of_150_characters() -> None:
+    printed = shown([row(corpus, FLOORS[0], k, 70.0) for corpus in SETTINGS for k in (1, 5)])
+    heads = [line for line in printed.split("\n") if line.startswith("┃ learner")]
+    assert [[name for name in SETTINGS if name in head] for head in heads] == [
+        ["clinc150", "banking77", "hwu64", "liu"], ["newsgroups", "news46"]
+    ]  # fmt: skip
+    assert "…" not in printed and printed.count("70.0 ± 0.5 / 70.0 ± 0.5") == 6
+    assert re.search(r"other\s+│?.*\n?.*split, easier", printed)
+
+
+def test_learners_that_are_told_the_names_of_the_classes_stand_apart() -> None:
+    lines = shown([row("clinc150", name, 1, 70.0) for name in (NAMED[0], FLOORS[0], "GloVe centroid")]).split("\n")
+    first = [
+        next(i for i, line in enumerate(lines) if name in line) for name in (FLOORS[0], "GloVe centroid", NAMED[0])
+    ]
+    assert first[1] == first[0] + 1 and first[2] == first[1] + 2
+    assert lines[first[2] - 1].startswith("├")
+
+
+def test_tasks_of_another_shape_stand_in_a_table_of_their_own_beside_published_figures_of_that_shape() -> None:
+    rows = [row("clinc150", FLOORS[0], 5, mean, ways=ways) for ways, mean in ((5, 90.0), (10, 80.0))]
+    rows += [row("clinc150→hwu64", FLOORS[0], k, 75.0, queries=5) for k in (2, 10)]
+    printed = shown(rows)
+    assert "10-way accuracy in %, 5 shots, 15 queries" in printed
+    assert "5-way accuracy in %, 2 / 10 shots, 5 queries a class" in printed
+    ours = {"5-way accuracy in %, 5 shots": "96.4", "10-way accuracy in %": "94.0", "2 / 10 shots": "91.7 / 95.8"}
+    for title, best in ours.items():
+        assert best in printed[printed.index(title) :].split("learner")[1]
+    assert "within 1 of" not in printed[printed.index("10-way") : printed.index("2 / 10")]
+
+
+def test_a_recommendation_that_is_shown_to_be_below_a_floor_is_flagged() -> None:
+    def rows(high: float) -> list[dict[str, object]]:
+        over = {FLOORS[0]: [6.0, 5.5, 6.5], FLOORS[1]: [-0.5, -1.5, high]}
+        good = {floor: [1.0, 0.5, 1.5] for floor in FLOORS}
+        return [
+            row("liu", "recommended", 1, 76.0, "01", over=good),
+            row("liu", "recommended", 1, 76.0, "02", over=over),
+        ]
+
+    for high, sign in ((0.5, "✓"), (-0.1, "✗")):
+        line = next(line for line in shown(rows(high)).split("\n") if "… " in line and "liu" in line)
+        assert "02" in line and FLOORS[1] in line and f"-0.5 (-1.5 … {high:+.1f})" in line and sign in line
+
+
+def test_every_published_figure_says_where_it_stands_and_what_it_is_of() -> None:
     figures = table.published()
     assert figures
+    lines = [tuple(str(figure[name]) for name in ("corpus", "paper", "method", "encoder")) for figure in figures]
+    assert len(set(lines)) == len(lines)
     for figure in figures:
-        assert figure["source"] and figure["method"] and figure["corpus"] in SETTINGS
-        values = [figure[key] for key in ("one_shot", "five_shot") if key in figure]
-        assert values and all(20 < value < 100 for value in values)
+        texts = {figure[name] for name in ("corpus", "paper", "table", "method", "encoder", "split")}
+        assert all(texts) and isinstance(figure["remark"], str)
+        assert set(figure) == {
+            "corpus", "paper", "table", "method", "encoder", "split", "protocol", "remark", "values"
+        }  # fmt: skip
+        assert set(figure["corpus"].split("→")) <= set(sources.catalog_names())
+        assert set(figure["protocol"]) == {"episodes", "queries", "seeds"}
+        assert figure["values"]
+        for value in figure["values"]:
+            assert set(value) == {"ways", "shots", "accuracy"} and 20 < value["accuracy"] < 100
+
+
+def test_figures_of_other_splits_and_encoders_are_not_mixed() -> None:
+    lea = {(f["method"], f["encoder"]): f for f in table.published() if f["paper"] == "LEA"}
+    assert all(f["remark"] == "other split, easier" and "at random" in f["split"] for f in lea.values())
+    values = {
+        encoder: [v["accuracy"] for v in lea["LEA", encoder]["values"]] for encoder in ("fastText", "BERT, frozen")
+    }
+    assert values == {"fastText": [54.07, 60.18], "BERT, frozen": [53.47, 65.88]}
 
 
 def test_the_command_reaches_the_benchmark() -> None:
