@@ -12,7 +12,7 @@ from itertools import product
 from metalearn_lib import encoders, learners
 from metalearn_lib.choosing import views
 from metalearn_lib.choosing.bench import Bench, trained
-from metalearn_lib.choosing.recommended import shapes, shapes_with_encoder
+from metalearn_lib.choosing.recommendation import shapes, shapes_with_encoder
 from metalearn_lib.choosing.search import Shape, choose
 from metalearn_lib.encoders import Encoder
 from metalearn_lib.learners import Learner, Prototypical

@@ -63,7 +63,7 @@ def test_every_row_has_its_own_wherever_the_checkout_lies(folder: Path) -> None:
         ("choosing/store.py", "class Store:", "edited = 1\nclass Store:", ()),
         ("choosing/views.py", "max_length=length(bench)", "max_length=9 + length(bench)", (BLEND,)),  # the CNN
         ("choosing/views.py", "shrink=1.0", "shrink=0.9", ()),  # of a pretrained encoder
-        ("choosing/recommended.py", "COVERED = 0.5", "COVERED = 0.6", (BLEND,)),
+        ("choosing/recommendation.py", "COVERED = 0.5", "COVERED = 0.6", (BLEND,)),
         ("choosing/search.py", "FEW_CLASSES = 10", "FEW_CLASSES = 11", (BLEND,)),
         ("choosing/across.py", "in_both=110", "in_both=111", ()),
         ("choosing/sources.py", "LEAST, MOST = 20", "LEAST, MOST = 21", ()),

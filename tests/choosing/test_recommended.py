@@ -11,7 +11,7 @@ import torch
 from metalearn_lib import corpora, recommended
 from metalearn_lib.choosing import Bench, choose, views
 from metalearn_lib.choosing.recipes import RECIPES
-from metalearn_lib.choosing.recommended import shapes, shapes_with_encoder
+from metalearn_lib.choosing.recommendation import shapes, shapes_with_encoder
 from metalearn_lib.choosing.search import Shape, judges
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Averaged
