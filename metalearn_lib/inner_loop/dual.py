@@ -26,11 +26,13 @@ _softmax_backward = torch.ops.aten._softmax_backward_data.out
 
 
 class _Size(NamedTuple):
-    """What the tensors of a call depend on: the numbers T, M, Q and of steps, and whether there is a way back."""
+    """What the tensors of a call depend on: T, M, Q, N, H, the number of steps, and whether there is a way back."""
 
     tasks: int
     support: int
     queries: int
+    outputs: int
+    hidden: int
     steps: int
     back: bool
 
@@ -50,8 +52,8 @@ class _Step(NamedTuple):
 class _Room:
     """What a call works in. Without a way back, each step overwrites all of the one before but the outputs S."""
 
-    def __init__(self, new: New, size: _Size, outputs: int, hidden: int, *, both: bool, rectified: bool) -> None:
-        tasks, support, queries, steps, back = size
+    def __init__(self, new: New, size: _Size, *, both: bool, rectified: bool) -> None:
+        tasks, support, queries, outputs, hidden, steps, back = size
         shape, small = (tasks, support, hidden), (tasks, outputs, support)
         self.kernel, self.goal = new(tasks, support, support), new(*small)
         self.c, self.ones = new(tasks, outputs, 1), new(tasks, support, 1).fill_(1)
@@ -160,14 +162,9 @@ class Dual:
     def _room(
         self, tasks: Tasks, steps: int, *, queries: bool = False, back: bool = False
     ) -> AbstractContextManager[_Room]:
-        number, support = tasks.support_y.shape
-        size = _Size(number, support, tasks.query_y.shape[1] if queries else 0, steps, back)
-        hidden, outputs = self.second.in_features, self.second.out_features
-        return self.buffers.lent(
-            size,
-            self.second.weight,
-            lambda new: _Room(new, size, outputs, hidden, both=self.both, rectified=self.rectified),
-        )
+        weight, of_queries = self.second.weight, tasks.query_y.shape[1] if queries else 0
+        size = _Size(*tasks.support_y.shape, of_queries, *weight.shape, steps, back)
+        return self.buffers.lent(size, weight, lambda new: _Room(new, size, both=self.both, rectified=self.rectified))
 
     def _features(self, x: Tensor) -> Tensor:
         return through(self.before, x) if self.before else x
