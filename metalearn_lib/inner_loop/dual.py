@@ -162,8 +162,9 @@ class Dual:
     def _room(
         self, tasks: Tasks, steps: int, *, queries: bool = False, back: bool = False
     ) -> AbstractContextManager[_Room]:
-        weight, of_queries = self.second.weight, tasks.query_y.shape[1] if queries else 0
-        size = _Size(*tasks.support_y.shape, of_queries, *weight.shape, steps, back)
+        (number, support), weight = tasks.support_y.shape, self.second.weight
+        outputs, hidden = weight.shape
+        size = _Size(number, support, tasks.query_y.shape[1] if queries else 0, outputs, hidden, steps, back)
         return self.buffers.lent(size, weight, lambda new: _Room(new, size, both=self.both, rectified=self.rectified))
 
     def _features(self, x: Tensor) -> Tensor:

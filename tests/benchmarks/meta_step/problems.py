@@ -66,7 +66,7 @@ class Setting:
             f"meta-gradient of {self.ways}-way {self.shots}-shot tasks with {self.queries} queries a class, float32, "
             f"normally distributed inputs; MLP {self.dim}-{self.hidden}-{self.ways}; CNN: {len(_WIDTHS)} convolutions "
             f"of {self.channels} channels over {self.words} words × {self.embedding} numbers, maximum, linear; "
-            f"medians over 5 to {self.rounds} rounds in which all take turns"
+            f"medians over at most {self.rounds} rounds in which all take turns"
         )
 
 
