@@ -58,7 +58,7 @@ class Setting:
     memory: tuple[int, ...] = (1, 8, 32)
     memory_of: tuple[str, ...] = ("loop", "batched", "torchopt, vmap", "higher")
     rounds: int = 15
-    seconds: float = 2.5  # for a case; fewer rounds then, but 5 at least
+    seconds: float = 1.5  # for a case; fewer rounds then, but 5 at least
     patience: int = 3  # at most so many times as many rounds and seconds, where other programs disturb them
 
     def protocol(self) -> str:
