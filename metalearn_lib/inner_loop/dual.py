@@ -7,46 +7,86 @@ the size F·H is touched only before the first step and after the last. Both ord
 
 What remains is small, so that the form of each operation counts. Outputs are [T, N, M]: a softmax over a last dimension
 of a few classes would take four times as long. α is the inner rate times what the mean over examples divides by, so
-that no error needs to be scaled.
+that no error needs to be scaled. Every operation writes into memory that is kept for the next call.
 """
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from metalearn_lib.inner_loop.buffers import Buffers, New
 from metalearn_lib.inner_loop.network import Network, is_linear, through
 from metalearn_lib.inner_loop.tasks import Rates, Tasks, Weights, check_finite, task_losses
 
-_aten = torch.ops.aten
+_softmax_backward = torch.ops.aten._softmax_backward_data.out
+
+
+class _Size(NamedTuple):
+    """What the tensors of a call depend on: T, M, Q, N, H, the number of steps, and whether there is a way back."""
+
+    tasks: int
+    support: int
+    queries: int
+    outputs: int
+    hidden: int
+    steps: int
+    back: bool
 
 
 class _Step(NamedTuple):
-    """An inner step: hidden P [T, M, H], outputs S, softmax Q and error E [T, N, M], U = Eᵀ V, and V [T, N, H]."""
+    """An inner step: hidden P and slope φ' [T, M, H], outputs S, softmax Q and error E [T, N, M], U = Eᵀ V, next V."""
 
     p: Tensor
+    slope: Tensor
     s: Tensor
     q: Tensor
     e: Tensor
-    u: Tensor | None
+    u: Tensor
     v: Tensor
+
+
+class _Room:
+    """What a call works in. Without a way back, each step overwrites all of the one before but the outputs S."""
+
+    def __init__(self, new: New, size: _Size, *, both: bool, rectified: bool) -> None:
+        tasks, support, queries, outputs, hidden, steps, back = size
+        shape, small = (tasks, support, hidden), (tasks, outputs, support)
+        self.kernel, self.goal = new(tasks, support, support), new(*small)
+        self.c, self.ones = new(tasks, outputs, 1), new(tasks, support, 1).fill_(1)
+        self.z, self.a, self.d = (new(*shape) for _ in range(3))  # on the way back z_, a_ and u_
+        p, slope, u, q, e, v = *(new(*shape) for _ in range(3)), new(*small), new(*small), new(tasks, outputs, hidden)
+        self.steps = [_Step(p, slope, new(*small), q, e, u, v)]
+        for _ in range(1, steps):
+            if back and both:
+                p, slope = new(*shape), new(*shape)
+                u = u if rectified else new(*shape)  # for φ'', which is 0 for a ReLU
+            if back:
+                q, e, v = new(*small), new(*small), new(tasks, outputs, hidden)
+            self.steps.append(_Step(p, slope, new(*small), q, e, u, v))
+        del self.steps[steps:]
+        if queries:
+            self.p, self.zq_ = new(tasks, queries, hidden), new(tasks, queries, hidden)
+            self.across, self.out = new(tasks, support, queries), new(tasks, outputs, queries)
+        if back:
+            self.e_, self.zs_ = new(*small), new(*shape)
 
 
 class _Adapted(NamedTuple):
-    """Support features [T, M, F], their Gram matrix [T, M, M], α; and the result A [T, M, H], V [T, N, H], c [T, N, 1].
+    """Support features [T, M, F], α; and the result A [T, M, H], V [T, N, H] after each step, c [T, N, 1].
 
-    Without a step A is None, and where the first layer does not adapt, the Gram matrix, too.
+    Without a step, or where the first layer does not adapt, A is None.
     """
 
     x: Tensor
-    kernel: Tensor | None
     alpha: float
     a: Tensor | None
-    v: Tensor
+    v: list[Tensor]
     c: Tensor
-    steps: list[_Step]
+    room: _Room
 
 
 class Dual:
@@ -61,39 +101,40 @@ class Dual:
         self.first, self.second = first, second
         self.rectified = isinstance(act, nn.ReLU)
         self.both = len(network.adapting) == 4
+        self.buffers = Buffers[_Room]()
 
     def outputs(self, tasks: Tasks, rates: Rates, steps: int) -> Tensor:
         """Outputs [T, Q, N] on the queries after `steps` steps on the support sets."""
-        with torch.no_grad():
-            done = self._descend(tasks, rates, steps)
-            _, _, out = self._query(done, self._features(tasks.query_x))
+        with torch.no_grad(), self._room(tasks, steps, queries=True) as room:
+            done = self._descend(tasks, rates, room)
+            out = self._query(done, self._features(tasks.query_x))
             _check(out, done, tasks, rates)
-            return out.mT.contiguous()
+            return out.mT.clone(memory_format=torch.contiguous_format)
 
     def adapt(self, tasks: Tasks, rates: Rates, steps: int) -> Weights:
         """Adapted parameters, each [T, …]."""
-        with torch.no_grad():
-            done = self._descend(tasks, rates, steps)
-            found = [done.v, done.c.squeeze(2)]
+        with torch.no_grad(), self._room(tasks, steps) as room:
+            done = self._descend(tasks, rates, room)
+            found = [done.v[-1].clone(), done.c.squeeze(2).clone()]
             if self.both:
                 weight, bias = (p.expand(len(done.x), *p.shape) for p in (self.first.weight, self.first.bias))
                 if done.a is not None:
                     weight = torch.baddbmm(weight, done.a.mT, done.x, alpha=-done.alpha)
                     bias = torch.sub(bias, done.a.sum(1), alpha=done.alpha)
                 found = [weight, bias, *found]
-            _check(done.v.sum(), done, tasks, rates)
+            _check(done.v[-1], done, tasks, rates)
             return dict(zip(self.network.adapting, found, strict=True))
 
     def displacement(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, Weights]:
         """Last support losses [T], and initial − adapted parameters, averaged over the tasks."""
-        with torch.no_grad():
-            done = self._descend(tasks, rates, steps)
-            found = [self.second.weight - done.v.mean(0), self.second.bias - done.c.mean((0, 2))]
+        with torch.no_grad(), self._room(tasks, steps) as room:
+            done = self._descend(tasks, rates, room)
+            found = [self.second.weight - done.v[-1].mean(0), self.second.bias - done.c.mean((0, 2))]
             if done.a is not None:
                 flat, share = done.a.flatten(0, 1), done.alpha / len(done.a)
                 found = [(flat.T @ done.x.flatten(0, 1)).mul_(share), flat.sum(0).mul_(share), *found]
-            _check(found[-2].sum(), done, tasks, rates)
-            last = task_losses(done.steps[-1].s.mT, tasks.support_y)
+            _check(found[-2], done, tasks, rates)
+            last = task_losses(room.steps[-1].s.mT, tasks.support_y)
             return last, dict(zip(self.network.adapting, found, strict=True))
 
     def gradients(self, tasks: Tasks, rates: Rates, steps: int) -> tuple[Tensor, list[Tensor]]:
@@ -101,101 +142,105 @@ class Dual:
 
         The way back repeats the steps in reverse order; x_ is the gradient of the meta-loss with respect to x.
         """
-        with torch.no_grad():
-            done, x = self._descend(tasks, rates, steps), self._features(tasks.query_x)
-            across, p, out = self._query(done, x)
+        with torch.no_grad(), self._room(tasks, steps, queries=True, back=not self.first_order) as room:
+            done, x = self._descend(tasks, rates, room), self._features(tasks.query_x)
+            out, p = self._query(done, x), room.p
             losses, e = _losses_and_error(out, tasks.query_y)
             _check(losses, done, tasks, rates)
             e.mul_(_mean_slope(tasks.query_y) / len(out))
             v_, c_ = torch.bmm(e, p), e.sum(2, keepdim=True)
-            zq_ = self._slope_(torch.bmm(e.mT, done.v), p)  # [T, Q, H]
+            zq_ = torch.bmm(e.mT, done.v[-1], out=room.zq_).mul_(self._slope(p, p))
             flat = zq_.flatten(0, 1)
             weight, bias = flat.T @ x.flatten(0, 1), flat.sum(0)
             if not self.first_order:
-                a_ = None if across is None else torch.bmm(across.mT, zq_)
+                a_ = None if done.a is None else torch.bmm(room.across, zq_, out=room.a)
                 flat = self._back(done, a_, v_, c_, tasks.support_y).flatten(0, 1)
                 weight.addmm_(flat.T, done.x.flatten(0, 1), alpha=-done.alpha)
                 bias.sub_(flat.sum(0), alpha=done.alpha)
             return losses, [weight, bias, v_.sum(0), c_.sum((0, 2))]
 
+    def _room(
+        self, tasks: Tasks, steps: int, *, queries: bool = False, back: bool = False
+    ) -> AbstractContextManager[_Room]:
+        (number, support), weight = tasks.support_y.shape, self.second.weight
+        outputs, hidden = weight.shape
+        size = _Size(number, support, tasks.query_y.shape[1] if queries else 0, outputs, hidden, steps, back)
+        return self.buffers.lent(size, weight, lambda new: _Room(new, size, both=self.both, rectified=self.rectified))
+
     def _features(self, x: Tensor) -> Tensor:
         return through(self.before, x) if self.before else x
 
-    def _descend(self, tasks: Tasks, rates: Rates, steps: int) -> _Adapted:
+    def _first(self, x: Tensor, out: Tensor) -> Tensor:
+        """The first layer before any step: x [T, M, F] → Z [T, M, H], into `out`."""
+        torch.addmm(self.first.bias, x.flatten(0, 1), self.first.weight.T, out=out.flatten(0, 1))
+        return out
+
+    def _descend(self, tasks: Tasks, rates: Rates, room: _Room) -> _Adapted:
         """The way there. V and c are the second layer's weights and bias; the first layer's are never formed."""
         assert isinstance(rates, float)
-        x, alpha = self._features(tasks.support_x), rates * _mean_slope(tasks.support_y)
-        kernel = torch.bmm(x, x.mT).add_(1) if self.both else None
-        v = self.second.weight.expand(len(x), -1, -1)
-        c = self.second.bias[:, None].expand(len(x), -1, -1)
-        z: Tensor = self.first(x)
-        p, goal = self._activate(z), _goal(tasks.support_y, v)
-        a, trace = None, list[_Step]()
-        for step in range(steps):
-            s = torch.baddbmm(c, v, p.mT)
-            q = s if tasks.support_y.is_floating_point() else s.softmax(1)
-            e = q - goal
-            u = torch.bmm(e.mT, v) if self.both else None
-            trace.append(_Step(p, s, q, e, u, v))
-            v = torch.baddbmm(v, e, p, alpha=-alpha)
-            c = torch.sub(c, e.sum(2, keepdim=True), alpha=alpha)
-            if u is not None and kernel is not None:
-                d = self._slope(u, p)
-                if step < steps - 1:  # the last step moves A; nobody asks what it does on the support set
-                    z = z.baddbmm_(kernel, d, alpha=-alpha)
-                    p = self._activate(z)
+        x, y, alpha = self._features(tasks.support_x), tasks.support_y, rates * _mean_slope(tasks.support_y)
+        if self.both:
+            torch.bmm(x, x.mT, out=room.kernel).add_(1)
+        c, z, goal, a = room.c.copy_(self.second.bias[:, None]), self._first(x, room.z), _goal(y, room.goal), None
+        v = [self.second.weight.expand(len(x), -1, -1)]
+        for step, (p, slope, s, q, e, u, next_v) in enumerate(room.steps):
+            if self.both or step == 0:
+                self._slope(self._activate(z, p), slope)
+            torch.baddbmm(c, v[-1], p.mT, out=s)
+            torch.sub(s if y.is_floating_point() else torch.softmax(s, 1, out=q), goal, out=e)
+            if self.both:
+                torch.bmm(e.mT, v[-1], out=u)
+                d = torch.mul(u, slope, out=room.a if a is None else room.d)
+                if step < len(room.steps) - 1:  # the last step moves A; nobody asks what it does on the support set
+                    z.baddbmm_(room.kernel, d, alpha=-alpha)
                 a = d if a is None else a.add_(d)
-        return _Adapted(x, kernel, alpha, a, v, c, trace)
+            v.append(torch.baddbmm(v[-1], e, p, alpha=-alpha, out=next_v))
+            c.baddbmm_(e, room.ones, alpha=-alpha)
+        return _Adapted(x, alpha, a, v, c, room)
 
-    def _query(self, done: _Adapted, x: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
-        """The Gram matrix of queries and support [T, Q, M], and P and outputs [T, N, Q] under the adapted weights."""
-        z, across = self.first(x), None
+    def _query(self, done: _Adapted, x: Tensor) -> Tensor:
+        """The outputs [T, N, Q] on the queries under the adapted weights; P and the Gram matrix stay in the room."""
+        room, z = done.room, self._first(x, done.room.p)
         if done.a is not None:
-            across = torch.bmm(x, done.x.mT).add_(1)
-            z = z.baddbmm_(across, done.a, alpha=-done.alpha)
-        p = z.relu_() if self.rectified else z.tanh_()
-        return across, p, torch.baddbmm(done.c, done.v, p.mT)
+            across = torch.bmm(done.x, x.mT, out=room.across).add_(1)  # in this order it takes less time
+            z.baddbmm_(across.mT, done.a, alpha=-done.alpha)
+        p = self._activate(z, z)
+        return torch.baddbmm(done.c, done.v[-1], p.mT, out=room.out)
 
     def _back(self, done: _Adapted, a_: Tensor | None, v_: Tensor, c_: Tensor, y: Tensor) -> Tensor:
         """Through all inner steps: the gradient for Z of the support set [T, M, H]; `v_` and `c_` become those there.
 
         Those for A, Z, S and E are divided by −α, which all of them have in common.
         """
-        zs_: Tensor | None = None
-        for step in reversed(range(len(done.steps))):
-            p, _, q, e, u, v = done.steps[step]
-            e_ = torch.baddbmm(c_, v_, p.mT)  # from V ← V − α E P and c ← c − α E 1
-            z_ = torch.bmm(e.mT, v_)
-            bent = None
-            if a_ is not None and u is not None:  # from A ← A + D, where D = U φ'(Z) and U = Eᵀ V
-                u_ = self._slope(a_, p)
+        room, last = done.room, len(done.room.steps) - 1
+        for step in range(last, -1, -1):
+            (p, slope, _, q, e, u, _), v = room.steps[step], done.v[step]
+            e_ = torch.baddbmm(c_, v_, p.mT, out=room.e_)  # from V ← V − α E P and c ← c − α E 1
+            z_ = torch.bmm(e.mT, v_, out=room.zs_ if step == last else room.z)
+            if a_ is not None:  # from A ← A + D, where D = U φ'(Z) and U = Eᵀ V
+                u_ = torch.mul(a_, slope, out=room.d)
                 e_.baddbmm_(v, u_.mT)
                 v_.baddbmm_(e, u_, alpha=-done.alpha)
-                bent = None if self.rectified else u_.mul_(u).mul_(p)
-            s_ = e_ if y.is_floating_point() else _aten._softmax_backward_data(e_, q, 1, q.dtype)
+            s_ = e_ if y.is_floating_point() else _softmax_backward(e_, q, 1, q.dtype, grad_input=e_)
             v_.baddbmm_(s_, p, alpha=-done.alpha)
-            c_.sub_(s_.sum(2, keepdim=True), alpha=done.alpha)
-            z_ = self._slope_(z_.baddbmm_(s_.mT, v), p)
-            if bent is not None:
-                z_.sub_(bent, alpha=2)  # φ'' = −2 φ φ' for tanh
-            if a_ is not None and done.kernel is not None and step:  # before the first step A is 0, whatever Z
-                a_.baddbmm_(done.kernel, z_, alpha=-done.alpha)
-            zs_ = z_ if zs_ is None else zs_.add_(z_)
-        assert zs_ is not None
-        return zs_
+            c_.baddbmm_(s_, room.ones, alpha=-done.alpha)
+            z_.baddbmm_(s_.mT, v)
+            if a_ is not None:
+                z_.mul_(slope)
+                if not self.rectified:
+                    z_.addcmul_(u_.mul_(u), p, value=-2)  # φ'' = −2 φ φ' for tanh
+                if step:  # before the first step A is 0, whatever Z
+                    a_.baddbmm_(room.kernel, z_, alpha=-done.alpha)
+            if step < last:
+                room.zs_.add_(z_)
+        return room.zs_ if self.both else room.zs_.mul_(slope)  # which then is the same at each step
 
-    def _activate(self, z: Tensor) -> Tensor:
-        return z.relu() if self.rectified else z.tanh()
+    def _activate(self, z: Tensor, out: Tensor) -> Tensor:
+        return torch.clamp_min(z, 0, out=out) if self.rectified else torch.tanh(z, out=out)
 
-    def _slope(self, gradient: Tensor, p: Tensor) -> Tensor:
-        """gradient · φ'(z), told from p = φ(z)."""
-        return _aten.threshold_backward(gradient, p, 0) if self.rectified else _aten.tanh_backward(gradient, p)
-
-    def _slope_(self, gradient: Tensor, p: Tensor) -> Tensor:
-        """The same in place: to claim memory for a large result would take longer than to compute it."""
-        if self.rectified:
-            return _aten.threshold_backward(gradient, p, 0, grad_input=gradient)
-        return _aten.tanh_backward(gradient, p, grad_input=gradient)
+    def _slope(self, p: Tensor, out: Tensor) -> Tensor:
+        """φ'(z), told from p = φ(z)."""
+        return torch.sign(p, out=out) if self.rectified else torch.addcmul(p.new_ones(()), p, p, value=-1, out=out)
 
 
 def dual_refusal(network: Network) -> str | None:
@@ -216,11 +261,9 @@ def dual_refusal(network: Network) -> str | None:
     return None
 
 
-def _goal(y: Tensor, like: Tensor) -> Tensor:
+def _goal(y: Tensor, out: Tensor) -> Tensor:
     """What the outputs should be: [T, N, M] with a 1 for the class, or [T, 1, M] real numbers."""
-    if y.is_floating_point():
-        return y[:, None]
-    return (y[:, None] == torch.arange(like.shape[1], device=y.device)[:, None]).to(like.dtype)
+    return y[:, None] if y.is_floating_point() else out.zero_().scatter_(1, y[:, None].long(), 1)
 
 
 def _losses_and_error(out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -229,7 +272,7 @@ def _losses_and_error(out: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         e = out - y[:, None]
         return e.square().mean((1, 2)), e
     logs = out.log_softmax(1)
-    return logs.gather(1, y[:, None]).mean((1, 2)).neg_(), logs.exp().sub_(_goal(y, out))
+    return logs.gather(1, y[:, None].long()).mean((1, 2)).neg_(), logs.exp().sub_(_goal(y, out))
 
 
 def _mean_slope(y: Tensor) -> float:
@@ -238,4 +281,4 @@ def _mean_slope(y: Tensor) -> float:
 
 
 def _check(final: Tensor, done: _Adapted, tasks: Tasks, rates: Rates) -> None:
-    check_finite(final, (step.s.mT for step in done.steps), tasks.support_y, rates)
+    check_finite(final, (step.s.mT for step in done.room.steps), tasks.support_y, rates)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
@@ -60,16 +60,40 @@ def _each(outputs: Tensor, targets: Tensor, reduction: Literal["none", "sum"]) -
         raise ValueError(_too_many(int(targets.max()) + 1, outputs.shape[-1])) from error
 
 
-def check_tasks(tasks: Tasks, ways: int | None) -> None:
-    """Raise ValueError for an empty support set, a class without an output, and a regression with several outputs."""
-    if not tasks.support_y.shape[-1]:
-        raise ValueError("the tasks have no support examples, so there is nothing to adapt to")
-    if ways is None:
-        return
-    if tasks.support_y.is_floating_point():
-        _check_one(ways)
-        return
-    for y in (tasks.support_y, tasks.query_y):
+class TaskCheck:
+    """Refuses sizes that differ, an empty support set, a class without an output, a regression with several outputs.
+
+    Labels that were found good are not read again, unless something has been written into them since.
+    """
+
+    def __init__(self) -> None:
+        self._good: tuple[tuple[Tensor, ...], tuple[int, ...]] = (), ()
+
+    def __call__(self, tasks: Tasks, ways: int | None) -> None:
+        """Raise ValueError where the tasks, or the outputs of a model that has `ways` of them, do not fit."""
+        for x, y in (tasks[:2], tasks[2:]):
+            if x.shape[:2] != y.shape or len(y) != len(tasks.support_y):
+                shapes = ", ".join(str(tuple(part.shape)) for part in tasks)
+                raise ValueError(f"support and query of T tasks: [T, M, …], [T, M], [T, Q, …], [T, Q], not {shapes}")
+        if not tasks.support_y.shape[1]:
+            raise ValueError("the tasks have no support examples, so there is nothing to adapt to")
+        if ways is None:
+            return
+        if tasks.support_y.is_floating_point():
+            _check_one(ways)
+            return
+        labels = tasks.support_y, tasks.query_y
+        if any(y.is_inference() for y in labels):  # they do not count what is written into them
+            _check_classes(labels, ways)
+            return
+        state, (good, state_then) = (*(y._version for y in labels), ways), self._good
+        if state != state_then or any(y is not y_then for y, y_then in zip(labels, good, strict=True)):
+            _check_classes(labels, ways)
+            self._good = labels, state
+
+
+def _check_classes(labels: Iterable[Tensor], ways: int) -> None:
+    for y in labels:
         low, high = (int(end) for end in y.aminmax()) if y.numel() else (0, 0)
         if low < 0:
             raise ValueError(f"a class has the number {low}; classes are numbered from 0")
@@ -88,7 +112,7 @@ def _too_many(classes: int, outputs: int) -> str:
 
 def check_finite(final: Tensor, outputs: Iterable[Tensor], targets: Tensor, rates: Rates) -> None:
     """Raise InnerLoopDiverged unless `final` is finite; the support outputs of each step tell where it began."""
-    if torch.isfinite(final).all():
+    if math.isfinite(float(final.sum())):
         return
     finite = [bool(task_losses(out, targets).isfinite().all()) for out in outputs]
     bad = [step for step, fine in enumerate(finite, 1) if not fine]

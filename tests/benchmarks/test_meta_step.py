@@ -7,8 +7,10 @@ import json
 import tomllib
 from dataclasses import replace
 from io import StringIO
+from itertools import count
 from pathlib import Path
 from statistics import fmean
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -29,6 +31,7 @@ from tests.benchmarks.meta_step import contestants as everyone
 from tests.benchmarks.meta_step import peers, timing
 from tests.benchmarks.meta_step.contestants import ENGINES, TOLERANCE, contestants, differences
 from tests.benchmarks.meta_step.figure import figure
+from tests.benchmarks.meta_step.measure import timed
 from tests.benchmarks.meta_step.peers import PEERS, copy_and_sgd, loop_by_hand
 from tests.benchmarks.meta_step.problems import (
     ANIL,
@@ -43,7 +46,7 @@ from tests.benchmarks.meta_step.problems import (
     multiply_adds,
     problem,
 )
-from tests.benchmarks.meta_step.table import AUTO, meta_step_tables, of, select, targets_table
+from tests.benchmarks.meta_step.table import AUTO, auto_table, meta_step_tables, of, select, targets_table
 
 PEERS_MISSING = ["higher", "torchopt", "iteryne"]
 SPEED = [
@@ -132,11 +135,45 @@ def test_without_the_peers_the_rest_is_measured_and_the_table_says_how_to_get_th
     monkeypatch.setattr(peers, "PACKAGES", ("no_such_package",))
     assert peers.missing() == ["no_such_package"]
     monkeypatch.setattr(peers, "missing", lambda: PEERS_MISSING)
-    here = contestants(problem("MLP", QUICK, tasks=1, steps=1), REPTILE)
-    assert list(here) == [*ENGINES, "copy and SGD", "loop by hand"]
-    shown = show(measured | {"missing": PEERS_MISSING})
+    here, failed = contestants(problem("MLP", QUICK, tasks=1, steps=1), REPTILE)
+    assert list(here) == [*ENGINES, "copy and SGD", "loop by hand"] and not failed
+    own = [row for row in measured["rows"] if row["ours"] or PEERS[row["by"]][0] is None]
+    shown = show(
+        measured
+        | {"missing": PEERS_MISSING, "rows": [row | {"fastest_peer": row["by"] == "loop by hand"} for row in own]}
+    )
     assert "higher, torchopt, iteryne" in shown and "--editable '.[peers]'" in " ".join(shown.split())
+    for name in ("higher", "torchopt", "torchopt, vmap", "iteryne"):
+        assert next(line for line in shown.splitlines() if f" {name} " in line).count("not installed") >= 1
     assert copy_and_sgd(problem("MLP", QUICK, tasks=1, steps=1), SECOND) is None
+
+
+def test_a_peer_that_fails_is_left_out_and_its_row_says_so(monkeypatch: pytest.MonkeyPatch, measured: dict):
+    def broken(given: Problem, method: str) -> None:
+        raise ImportError("no longer installs\nand more")
+
+    def breaks(given: Problem, method: str):
+        return (lambda: 1 / 0) if method == REPTILE else None
+
+    monkeypatch.setattr(peers, "missing", list)
+    known = {"loop by hand": PEERS["loop by hand"], "old": ("old", broken), "odd": ("odd", breaks)}
+    monkeypatch.setattr(everyone.peers, "PEERS", known)
+    here, failed = contestants(problem("MLP", QUICK, tasks=1, steps=1), REPTILE)
+    assert list(here) == [*ENGINES, "loop by hand"]
+    assert failed == {"old": "ImportError: no longer installs", "odd": "ZeroDivisionError: division by zero"}
+    assert differences("MLP", REPTILE, QUICK).keys() == here.keys()
+    assert contestants(problem("MLP", QUICK, tasks=1, steps=1), SECOND)[1].keys() == {"old"}
+    noted: list[dict] = []
+    rows = list(timed(replace(QUICK, seconds=0.0), noted, lambda what: None))
+    assert {row["by"] for row in rows} == {*ENGINES, "loop by hand"}
+    assert [row["by"] for row in noted if (row["model"], row["method"]) == ("CNN", REPTILE)] == ["old", "odd"]
+    lines = show(measured | {"failed": noted}).splitlines()
+    assert next(line for line in lines if "│ old " in line).count("failed") == 8
+    assert next(line for line in lines if "│ odd " in line).count("failed") == 2
+    assert "ImportError: no longer installs" in " ".join(" ".join(lines).split())
+    monkeypatch.setattr(everyone.peers, "PEERS", {"loop by hand": (None, broken)})
+    with pytest.raises(ImportError):  # without the reference there is nothing to compare with
+        contestants(problem("MLP", QUICK, tasks=1, steps=1), SECOND)
 
 
 def test_the_peers_are_pinned_within_their_ranges():
@@ -155,10 +192,11 @@ def test_contestants_take_turns_and_the_calmest_rounds_count(monkeypatch: pytest
     monkeypatch.setattr(timing, "_others_share", lambda own: next(busy))
     calls: list[str] = []
     names = ("one", "two", "three")
-    times, share = timing.alternate({n: lambda n=n: calls.append(n) for n in names}, rounds=3, patience=3)
+    runs = {n: lambda n=n: calls.append(n) for n in names}
+    times, share = timing.alternate(runs, rounds=3, seconds=100, patience=3)
     assert {name: len(seconds) for name, seconds in times.items()} == dict.fromkeys(names, 3)
     assert share == pytest.approx(0.02)  # five rounds were taken, the three calm ones count
-    turns = [calls[i : i + 3] for i in range(6, len(calls), 3)]
+    turns = [calls[i : i + 3] for i in range(3, len(calls), 3)]
     assert len(turns) == 5 and all(sorted(turn) == sorted(names) for turn in turns)
     assert len({tuple(turn) for turn in turns}) > 1
 
@@ -166,8 +204,18 @@ def test_contestants_take_turns_and_the_calmest_rounds_count(monkeypatch: pytest
 def test_a_machine_that_is_never_calm_ends_the_patience(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(timing, "_ROUND_SECONDS", 0.0)
     monkeypatch.setattr(timing, "_others_share", lambda own: 0.5)
-    times, share = timing.alternate({"only": lambda: None}, rounds=2, patience=2)
+    times, share = timing.alternate({"only": lambda: None}, rounds=2, seconds=100, patience=2)
     assert len(times["only"]) == 2 and share == 0.5
+
+
+@pytest.mark.parametrize("busy", [0.0, 0.5])
+def test_a_case_that_takes_long_gets_fewer_rounds_but_five(monkeypatch: pytest.MonkeyPatch, busy: float):
+    monkeypatch.setattr(timing, "_ROUND_SECONDS", 0.0)
+    monkeypatch.setattr(timing, "_others_share", lambda own: busy)
+    clock = count()
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    times, _ = timing.alternate({"only": lambda: None}, rounds=15, seconds=2, patience=7)
+    assert len(times["only"]) == 5
 
 
 def test_quartiles_and_that_our_own_work_is_not_that_of_others():
@@ -204,13 +252,13 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict:
 def test_what_is_written_has_every_case(measured: dict):
     rows = measured["rows"]
     assert {"date", "versions", "cpu", "protocol"} <= measured["about"].keys()
-    assert measured["about"]["threads"] == 1 and str(root()) not in json.dumps(measured)
+    assert measured["about"]["threads"] == [1] and measured["failed"] == [] and str(root()) not in json.dumps(measured)
     assert {(r["model"], r["method"], r["tasks"], r["steps"]) for r in rows} == {
         *((model, method, tasks, 2) for model in MODELS for method in METHODS for tasks in (1, 2)),
         ("MLP", SECOND, 2, 1),
     }
     for row in rows:
-        assert row["difference"] <= TOLERANCE and row["ms"][0] > 0 and row["gemm_ms"] > 0
+        assert row["difference"] <= TOLERANCE and row["ms"][0] > 0 and row["gemm_ms"] > 0 and row["threads"] == 1
         assert not row["fastest_peer"] or row["over_peers"] == [1.0, 1.0, 1.0]
     for case in {(r["model"], r["method"], r["tasks"], r["steps"]) for r in rows}:
         here = select(rows, **dict(zip(("model", "method", "tasks", "steps"), case, strict=True)))
@@ -236,11 +284,35 @@ def test_figures_to_reach_know_which_way_is_better(measured: dict):
         for row in measured["rows"]
     ]
     memory = [{"by": "loop", "ours": True, "tasks": tasks, "mb": mb} for tasks, mb in ((1, 10.0), (32, 20.0))]
-    lines = show(measured | {"rows": rows, "memory": memory}).splitlines()
-    whose = ("MLP, 2nd order: dual  ", "MLP, 2nd order: batched", "share of the matrix", "memory of the loop")
-    verdict = [next(line.rstrip(" │")[-1] for line in lines if what in line) for what in whose]
-    assert verdict == ["✓", "✗", "✓", "✗"]
-    assert targets_table(measured | {"rows": rows, "memory": memory}).row_count == 9 + 3 + 2 * 8 + 1
+    two = [row | {"threads": 2, "share_of_gemm": 0.45, "over_peers": [0.9, 0.8, 1.0]} for row in rows]
+    for row in select(rows, model="MLP", method=FIRST, tasks=1, auto=True):
+        row["over_peers"] = [0.7, 0.6, 0.8]
+    gemm = {"1": [50.0, 60.0], "2": [90.0, 99.0]}
+    both = measured | {"rows": rows + two, "memory": memory, "gemm_gflops": gemm}
+    lines = show(both).splitlines()
+    assert targets_table(both).row_count == 2 * (9 + 3 + 1) + 1
+
+    def verdict(*words: str) -> str:
+        return next(line.rstrip(" │")[-1] for line in lines if all(word in line for word in words))
+
+    assert verdict("1 thread,", "MLP, 2nd order: dual  ") == "✓" and verdict("2 threads,", "2nd order: dual  ") == "✗"
+    assert verdict("1 thread,", "2nd order: batched") == "✗" == verdict("memory of the loop")
+    assert [verdict(f"{n}, MLP, 2nd order: dual, share") for n in ("1 thread", "2 threads")] == ["✗", "✗"]
+    assert verdict("1 thread, worst of 17 cases: MLP, first order, 1 task, 2 steps") == "✗"
+    good = show(both | {"rows": [row | {"share_of_gemm": 0.7, "over_peers": [9.0, 9.0, 9.0]} for row in rows + two]})
+    assert good.count("✗") == 1 and good.count("✓") == 26
+    assert len(figure(both).axes) == 4 and "0.9 to 6.0 times as fast" in title_of(figure(both))
+
+
+def test_what_auto_gains_is_shown_for_few_tasks_and_many_and_each_number_of_threads(measured: dict):
+    two = [row | {"threads": 2, "over_peers": [0.25, 0.2, 0.3]} for row in measured["rows"]]
+    both = measured | {"rows": measured["rows"] + two}
+    table = auto_table(both)
+    headers = [str(column.header) for column in table.columns[2:]]
+    assert headers == [f"{t}\n{n}" for t in ("1 thread", "2 threads") for n in ("1 task", "2 tasks")]
+    assert table.row_count == 8
+    last = list(table.columns[-1].cells)
+    assert last[:4] == ["×0.25 dual"] * 4 and last[4:] == ["×0.25 loop"] * 4
 
 
 def test_memory_that_the_system_does_not_tell_is_left_open(measured: dict):

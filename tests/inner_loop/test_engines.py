@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from metalearn_lib.inner_loop import InnerLoop, forward_each, task_losses
+from metalearn_lib.inner_loop.autograd import Batched, Loop
 from metalearn_lib.inner_loop.windows import KeepWindows
 
 RATE, ENGINES = 0.1, ["loop", "batched", "dual"]
@@ -382,17 +383,29 @@ def test_a_hook_on_the_way_back_is_called_by_the_loop(make_tasks):
     assert len(called) == 3  # two steps and the queries
 
 
-# ------------------------------------------------------------------------------------------ one task alone
+# ------------------------------------------------------------------------------------------- a few tasks
 
 
-@pytest.mark.parametrize("name", ["deep", "convolution", "own module", "no bias"])
-def test_one_task_is_no_batch_and_gets_the_same(make_tasks, same, name):
+@pytest.mark.parametrize("tasks", [1, 2, 3])
+@pytest.mark.parametrize("name", ["deep", "convolution", "windows of views", "own module", "no bias"])
+def test_few_tasks_are_no_batch_and_get_the_same(make_tasks, same, name, tasks, monkeypatch):
     model, shape = build(name)
     auto, batched = (InnerLoop(model, steps=2, engine=engine) for engine in ("auto", "batched"))
-    same(*(everything(loop, make_tasks(**shape, tasks=1)) for loop in (auto, batched)))
-    assert auto.engine_for(1) == "loop" and batched.engine_for(1) == "batched"
-    assert auto.engine_for(2) == auto.engine == ("loop" if name == "own module" else "batched")
-    assert InnerLoop(mlp()).engine_for(1) == "dual"
+    few = {"deep": 1, "no bias": 1, "convolution": 2, "windows of views": 3, "own module": 3}[name]
+    expected, taken = "loop" if tasks <= few else "batched", set()
+    for engine in (Loop, Batched):
+        for ask in ("gradients", "displacement", "outputs", "adapt"):
+            watched = engine.__dict__[ask]
+            monkeypatch.setattr(engine, ask, lambda self, *a, w=watched: taken.add(self.name) or w(self, *a))
+    given = make_tasks(**shape, tasks=tasks)
+    found = everything(auto, given)
+    assert taken == {expected} == {auto.engine_for(tasks)} and batched.engine_for(tasks) == "batched"
+    same(found, everything(batched, given))
+
+
+def test_the_front_names_the_engine_of_many_tasks():
+    assert [InnerLoop(build(name)[0]).engine for name in ("convolution", "own module")] == ["batched", "loop"]
+    assert {InnerLoop(mlp()).engine_for(tasks) for tasks in (1, 2, 8)} == {"dual"}
 
 
 def test_linear_weights_lie_column_by_column_for_all_tasks():

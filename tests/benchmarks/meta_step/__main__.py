@@ -21,7 +21,9 @@ console = Console(width=None if Console().is_terminal else 150)
 def main(
     out: Annotated[Path | None, typer.Option(help="data/results/; with --quick build/benchmark/.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="One round each, the meta-step of small problems.")] = False,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the meta-step; one with --quick.")] = 2,
+    threads: Annotated[
+        list[int] | None, typer.Option(min=1, help="Of the meta-step: 1, then 2; 1 with --quick.")
+    ] = None,
 ) -> None:
     """Episodes per second; time and memory of a meta-step beside other libraries: JSON files and a figure."""
     folder = out or (root() / "build" / "benchmark" if quick else results_folder())
@@ -29,8 +31,8 @@ def main(
         console.print("episodes per second ...")
         repeats = 1 if quick else speed.REPEATS
         console.print(speed.speed_table(speed.measure(folder / "speed.json", about=provenance(), repeats=repeats)))
-        path, threads = folder / "meta_step.json", 1 if quick else threads
-        measured = measure(path, about=provenance(), threads=threads, quick=quick, say=console.print)
+        path, numbers = folder / "meta_step.json", threads or ([1] if quick else [1, 2])
+        measured = measure(path, about=provenance(), threads=numbers, quick=quick, say=console.print)
         for table in meta_step_tables(measured):
             console.print(table)
     except KeyboardInterrupt:

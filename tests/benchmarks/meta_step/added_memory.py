@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from .contestants import contestants
+from .contestants import one
 from .problems import QUICK, SECOND, Setting, problem
 
 _STATUS = Path("/proc/self/status")
@@ -28,8 +28,8 @@ def added_memory(name: str, tasks: int, setting: Setting, *, threads: int) -> fl
 def _added_here(name: str, tasks: int, setting: Setting, threads: int) -> float:
     torch.set_num_threads(threads)
     small = problem("CNN", QUICK, tasks=1, steps=QUICK.steps)
-    contestants(small, SECOND)[name]()  # loads what a first call loads, so that only the meta-step itself is counted
-    run = contestants(problem("CNN", setting, tasks=tasks, steps=setting.steps), SECOND)[name]
+    one(small, SECOND, name)()  # loads what a first call loads, so that only the meta-step itself is counted
+    run = one(problem("CNN", setting, tasks=tasks, steps=setting.steps), SECOND, name)
     before = _megabytes("VmRSS")  # what the process holds now
     run()
     return round(_megabytes("VmHWM") - before, 1)  # the most that it ever held

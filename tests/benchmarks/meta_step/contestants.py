@@ -17,12 +17,36 @@ ENGINES: tuple[EngineName, ...] = tuple(name for name in get_args(EngineName) if
 TOLERANCE = 1e-9  # how far a meta-gradient may be from the loop by hand, in float64
 
 
-def contestants(given: Problem, method: str) -> dict[str, MetaGradient]:
-    """Everyone who can compute this meta-gradient: our engines first, then the peers."""
+def contestants(given: Problem, method: str) -> tuple[dict[str, MetaGradient], dict[str, str]]:
+    """Everyone who computes this meta-gradient, our engines first, then the peers; and who fails, with the reason.
+
+    All have done it once, so that what a first call builds is there.
+    """
     everyone = {engine: made[0] for engine in ENGINES if (made := ours(given, method, engine))}
-    missing = peers.missing()
-    made = {name: make(given, method) for name, (package, make) in peers.PEERS.items() if package not in missing}
-    return everyone | {name: run for name, run in made.items() if run}
+    for run in everyone.values():
+        run()
+    failed, missing = dict[str, str](), peers.missing()
+    for name, (package, make) in peers.PEERS.items():
+        if package in missing:
+            continue
+        try:
+            if run_peer := make(given, method):
+                run_peer()
+                everyone[name] = run_peer
+        except Exception as error:  # the others can still be compared
+            if package is None:
+                raise
+            failed[name] = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return everyone, failed
+
+
+def one(given: Problem, method: str, name: str) -> MetaGradient:
+    """One contestant, who has not done anything yet."""
+    engine = next((engine for engine in ENGINES if engine == name), None)
+    made = ours(given, method, engine) if engine else None
+    run = made[0] if made else peers.PEERS[name][1](given, method)
+    assert run is not None, f"{name} cannot compute {method}"
+    return run
 
 
 def ours(given: Problem, method: str, engine: EngineName) -> tuple[MetaGradient, str] | None:
@@ -42,7 +66,7 @@ def differences(model: str, method: str, setting: Setting) -> dict[str, float]:
     Raises:
         RuntimeError: one is further away than 1e-9, or lacks a parameter; then there is nothing to compare.
     """
-    everyone = contestants(problem(model, setting, tasks=2, steps=setting.steps, dtype=torch.float64), method)
+    everyone, _ = contestants(problem(model, setting, tasks=2, steps=setting.steps, dtype=torch.float64), method)
     reference = {name: value.clone() for name, value in everyone["loop by hand"]().items()}
     apart = {name: _distance(run(), reference) for name, run in everyone.items()}
     for name, distance in apart.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from metalearn_lib.plots.style import FLOOR, LINES, MARKERS, PALETTE, canvas, styled
 
 from .problems import METHODS, MODELS, SECOND
-from .table import growth, main_rows, select
+from .table import AUTO, few_and_many, growth, select, threads_of
 
 Row = dict[str, Any]
 _LOOKS = {name: (PALETTE[i], MARKERS[i], LINES[i]) for i, name in enumerate(("dual", "batched", "loop"))}
@@ -20,39 +21,44 @@ _PEERS = ((FLOOR, "X", "--"), (PALETTE[3], "D", ":"))
 @styled
 def figure(measured: Row) -> Figure:
     """Speed over the fastest peer, growth with tasks and with inner steps, memory: what `measure` wrote."""
-    rows = measured["rows"]
+    rows, most = measured["rows"], threads_of(measured["rows"])[-1]
     tasks, steps = f"{rows[0]['tasks']} tasks", f"{rows[0]['steps']} inner steps"
     drawn = canvas(10, 7.6, _finding(rows))
     ratios, by_tasks, by_steps, memory = drawn.subplots(2, 2).flatten()
     looks = dict(_LOOKS)
-    _ratios(ratios, main_rows(rows))
-    ratios.set_title(f"{tasks}, {steps}", fontsize=11)
-    _growth(by_tasks, growth(rows, "tasks"), looks, "tasks")
-    by_tasks.set_title(f"MLP, {SECOND}, {steps}", fontsize=11)
+    _ratios(ratios, select(rows, auto=True, steps=rows[0]["steps"]))
+    ratios.set_title(f"{AUTO}, {steps}", fontsize=11)
+    here, at = select(rows, threads=most), f"{most} thread{'s' * (most > 1)}"
+    _growth(by_tasks, growth(here, "tasks"), looks, "tasks")
+    by_tasks.set_title(f"MLP, {SECOND}, {steps}, {at}", fontsize=11)
     by_tasks.legend(loc="upper left", fontsize=8)  # serves the panel below it too, which shows the same lines
-    _growth(by_steps, growth(rows, "steps"), looks, "inner steps")
-    by_steps.set_title(f"MLP, {SECOND}, {tasks}", fontsize=11)
+    _growth(by_steps, growth(here, "steps"), looks, "inner steps")
+    by_steps.set_title(f"MLP, {SECOND}, {tasks}, {at}", fontsize=11)
     _memory(memory, measured["memory"], looks)
     return drawn
 
 
 def _finding(rows: list[Row]) -> str:
-    """The title says what was found, whatever that is."""
-    chosen = select(main_rows(rows), method=SECOND, auto=True)
-    faster = [
-        f"{r['over_peers'][0]:.1f} times as fast as the fastest peer on the {r['model']} ({r['by']})" for r in chosen
-    ]
-    return f"The meta-step of second order: {', '.join(faster)}"
+    """The title says what was found, whatever that is: the least and the most, not the best cell alone."""
+    found = []
+    for model in MODELS:
+        ratios = sorted(row["over_peers"][0] for row in select(rows, auto=True, model=model, method=SECOND))
+        found.append(f"{ratios[0]:.1f} to {ratios[-1]:.1f} times as fast as the fastest peer on the {model}")
+    return f"The meta-step of second order: {', '.join(found)}"
 
 
 def _ratios(axes: Axes, rows: list[Row]) -> None:
-    labels = [(model, method) for model in MODELS for method in METHODS]
+    """A line for each model and method; on it the fewest and the most tasks, on each number of threads."""
+    labels, tasks = list(product(MODELS, METHODS)), few_and_many(rows)
+    kinds = list(product(threads_of(rows), dict.fromkeys((tasks[0], tasks[-1]))))
     for place, (model, method) in enumerate(labels):
-        for row in select(rows, model=model, method=method, ours=True):
-            colour, marker, _ = _LOOKS[row["by"]]
+        for kind, (threads, number) in enumerate(kinds):
+            (row,) = select(rows, model=model, method=method, threads=threads, tasks=number)
+            colour, marker, height = PALETTE[kind], MARKERS[kind], place + 0.18 * (kind - (len(kinds) - 1) / 2)
             middle, low, high = row["over_peers"]
-            axes.plot([low, high], [place, place], color=colour, linewidth=2.2)
-            axes.plot(middle, place, marker, color=colour, label=row["by"] if place == 0 else None)
+            label = f"{number} task{'s' * (number > 1)}, {threads} thread{'s' * (threads > 1)}"
+            axes.plot([low, high], [height, height], color=colour, linewidth=2.2)
+            axes.plot(middle, height, marker, color=colour, markersize=5, label=label if place == 0 else None)
     axes.axvline(1, color=FLOOR, linestyle="--", linewidth=1.4)
     axes.set_yticks(range(len(labels)), [f"{model}, {method}" for model, method in labels])
     axes.set_ylim(len(labels) - 0.4, -0.6)
@@ -62,7 +68,7 @@ def _ratios(axes: Axes, rows: list[Row]) -> None:
     axes.set_xticks(ticks, [f"×{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel("times as fast as the fastest peer (dashed), median and quartiles")
-    axes.legend(loc="lower right", fontsize=9)
+    axes.legend(loc="lower right", fontsize=8)
 
 
 def _growth(axes: Axes, lines: dict[str, dict[int, Row]], looks: dict[str, Any], what: str) -> None:

@@ -58,14 +58,15 @@ class Setting:
     memory: tuple[int, ...] = (1, 8, 32)
     memory_of: tuple[str, ...] = ("loop", "batched", "torchopt, vmap", "higher")
     rounds: int = 15
-    patience: int = 3  # at most so many times as many rounds, where other programs disturb them
+    seconds: float = 1.5  # for a case; fewer rounds then, but 5 at least
+    patience: int = 3  # at most so many times as many rounds and seconds, where other programs disturb them
 
     def protocol(self) -> str:
         return (
             f"meta-gradient of {self.ways}-way {self.shots}-shot tasks with {self.queries} queries a class, float32, "
             f"normally distributed inputs; MLP {self.dim}-{self.hidden}-{self.ways}; CNN: {len(_WIDTHS)} convolutions "
             f"of {self.channels} channels over {self.words} words × {self.embedding} numbers, maximum, linear; "
-            f"medians over {self.rounds} rounds in which all take turns"
+            f"medians over at most {self.rounds} rounds in which all take turns"
         )
 
 

@@ -15,24 +15,30 @@ from torch.utils.benchmark import Timer
 _SAMPLE_SECONDS = 0.01  # a fast contestant is called until this much time has passed
 _ROUND_SECONDS = 0.25  # shorter rounds could not tell how busy the machine was: /proc counts in hundredths of a second
 _CALM = 0.05  # the share of the processors that others may use in a round that counts as calm
-_GEMM_SIZES = (768, 1024, 1536, 2048)
+_LEAST = 5  # rounds of a case that takes long
+_GEMM_SIZES = (384, 512, 768, 1024, 1536, 2048)
 
 
 def alternate(
-    contestants: Mapping[str, Callable[[], object]], *, rounds: int, patience: int
+    contestants: Mapping[str, Callable[[], object]], *, rounds: int, seconds: float, patience: int
 ) -> tuple[dict[str, list[float]], float]:
     """Seconds a call of each contestant, one number a round, and the share of the processors that others used.
 
     Every contestant has its turn in every round, in an order drawn anew. Rounds in which other programs used more than
     5 % of the processors are repeated, at most `patience` × `rounds` in all; then the calmest count, whatever they say
-    about the contestants.
+    about the contestants. After `seconds`, five calm rounds are enough; after `patience` × `seconds`, any five.
     """
-    repeats = {}
-    for name, run in contestants.items():
-        run()  # the first call builds what later ones reuse
-        repeats[name] = max(1, math.ceil(_SAMPLE_SECONDS / _seconds(run, 1)))
+    repeats = {name: max(1, math.ceil(_SAMPLE_SECONDS / _seconds(run, 1))) for name, run in contestants.items()}
     draw, own, taken = random.Random(0), psutil.Process(), list[tuple[float, dict[str, float]]]()
-    while len(taken) < patience * rounds and sum(busy <= _CALM for busy, _ in taken) < rounds:
+    began, least = time.perf_counter(), min(rounds, _LEAST)
+
+    def enough() -> bool:
+        calm, spent = sum(busy <= _CALM for busy, _ in taken), time.perf_counter() - began
+        if calm >= (rounds if spent < seconds else least):
+            return True
+        return len(taken) >= (patience * rounds if spent < patience * seconds else least)
+
+    while not enough():
         _others_share(own)  # from here on
         found: dict[str, list[float]] = {name: [] for name in contestants}
         started = time.perf_counter()
