@@ -96,7 +96,7 @@ class InnerLoop:
     def gradients(self, tasks: Tasks, rate: Rates) -> tuple[Tensor, Weights]:
         """Query losses [T] after adapting, and the gradient of their mean for each trainable parameter (MAML).
 
-        Finn et al. (2017), eq. 4 and algorithm 2. The gradient of learned rates has the names "rate of …". Raises
+        Finn et al. (2017), eq. 1 and algorithm 2. The gradient of learned rates has the names "rate of …". Raises
         InnerLoopDiverged where a loss is not finite.
         """
         rates = self._rates(rate)
