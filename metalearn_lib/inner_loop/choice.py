@@ -45,8 +45,9 @@ class InnerLoop:
     - "batched": all tasks at once by vmap; raises EngineRefused for recurrent layers, batch norm, `padding_idx`.
     - "dual": Linear → ReLU or Tanh → Linear on constant features and one rate for all; derivatives by hand.
     - "auto": the fastest that is right for this model; modules of your own, whose code may look at all examples
-      together or at their values, take the loop, and so do tasks that are too few for a batch: a single one, and with
-      convolutions two, since the windows of several tasks outgrow the processor's cache.
+      together or at their values, take the loop, unless their class says `examples_apart = True`; and so do tasks that
+      are too few for a batch: a single one, and with convolutions two, since the windows of several tasks outgrow the
+      processor's cache.
 
     Raises ValueError for steps < 1, a model without trainable parameters, unknown names, and frozen parameters.
 
@@ -175,8 +176,9 @@ def _few(network: Network) -> int:
 
 
 def _own_code(network: Network) -> bool:
-    """Whether a module that is called comes from elsewhere, so that nobody knows how it treats several tasks."""
+    """Whether a module that is called comes from elsewhere, and does not say that it treats each example by itself."""
     called = [module for _, module in network.body]
     called += [part for _, module in network.top for part in module.modules()]
     known = ("torch", "metalearn_lib")
-    return any(type(module).__module__.partition(".")[0] not in known for module in called if not is_row(module))
+    unknown = [m for m in called if not is_row(m) and type(m).__module__.partition(".")[0] not in known]
+    return any(getattr(module, "examples_apart", False) is not True for module in unknown)

@@ -408,6 +408,21 @@ def test_the_front_names_the_engine_of_many_tasks():
     assert {InnerLoop(mlp()).engine_for(tasks) for tasks in (1, 2, 8)} == {"dual"}
 
 
+def test_a_module_of_ones_own_that_says_so_is_batched(make_tasks, same):
+    """Of a class that computes each example by itself all tasks may be computed at once; nobody else can know."""
+
+    class Apart(Own):
+        examples_apart = True
+
+    class Doubtful(Own):
+        examples_apart = "perhaps"
+
+    given = make_tasks(**NUMBERS, tasks=3)
+    model = Apart().double()
+    assert InnerLoop(model).engine_for(3) == "batched" and InnerLoop(Doubtful()).engine_for(3) == "loop"
+    same(everything(InnerLoop(model, steps=2), given), everything(InnerLoop(model, steps=2, engine="loop"), given))
+
+
 def test_linear_weights_lie_column_by_column_for_all_tasks():
     loop = InnerLoop(mlp(), engine="batched")
     for name, weights in loop.network.spread(3).items():

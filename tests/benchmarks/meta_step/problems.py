@@ -89,6 +89,8 @@ def cases(setting: Setting) -> list[tuple[str, str, int, int]]:
 class Convolutions(nn.Module):
     """Embedded texts [M, words, embedding] → the maxima of several convolutions over each (Kim, 2014)."""
 
+    examples_apart = True  # to the inner loop what vmap is to a peer: all tasks may be computed at once
+
     def __init__(self, embedding: int, channels: int) -> None:
         super().__init__()
         wide = max(_WIDTHS) - 1  # each word is seen by every position of the widest window (Kalchbrenner et al., 2014)
