@@ -66,7 +66,8 @@ def evaluate(
             metric = _metric(metric, tasks.query_y)
             values.append(_score(logits, tasks.query_y, tasks.n_way, metric).cpu())
     key = (*sampler.key, first, metric)
-    return Score.of(torch.cat(values).numpy(), name=learner.name, key=key, share=metric != "mse")
+    share = metric != "mse"
+    return Score.of(torch.cat(values).numpy(), name=learner.name, key=key, share=share, over="episodes")
 
 
 def _metric(asked: Metric | None, truth: Tensor) -> Metric:

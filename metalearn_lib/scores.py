@@ -207,10 +207,10 @@ class Score(Measured):
     """Per-episode values [E], their mean and its 95 % interval (Student's t over episodes).
 
     The interval speaks of the episodes drawn from these classes, not of other classes, seeds or corpora. `over` says
-    what the values are of: "episodes", "texts", or "trainings" (`Score.over_trainings`). `a > b` is a
-    `Comparison`: true only when the 95 % interval of the difference lies above zero, paired if both scores come from
-    the same episodes. `not a > b` therefore says "not shown to be better", not "worse". Of errors (`share=False`) the
-    lower is the better one: `a < b`.
+    what the values are of, where it is known: "episodes" (`evaluate`), "texts", "trainings" (`Score.over_trainings`).
+    `a > b` is a `Comparison`: true only when the 95 % interval of the difference lies above zero, paired if both scores
+    come from the same episodes. `not a > b` therefore says "not shown to be better", not "worse". Of errors
+    (`share=False`) the lower is the better one: `a < b`.
 
     >>> coin, die = Score.of([0.5, 0.4, 0.6, 0.5]), Score.of([0.1, 0.2, 0.1, 0.2])
     >>> bool(coin > die), bool(die > coin)
@@ -224,7 +224,7 @@ class Score(Measured):
     name: str = ""
     key: tuple[object, ...] | None = None
     share: bool = True
-    over: str = "episodes"
+    over: str = ""
 
     @classmethod
     def of(
@@ -234,7 +234,7 @@ class Score(Measured):
         name: str = "",
         key: tuple[object, ...] | None = None,
         share: bool = True,
-        over: str = "episodes",
+        over: str = "",
     ) -> Score:
         """Score of per-episode values; raises ValueError for fewer than two or for NaN."""
         array = np.asarray(values, dtype=np.float64)

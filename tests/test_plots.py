@@ -36,7 +36,7 @@ adaptation = partial(plots.adaptation, WAVE, points=POINTS, title="It adapts")
 
 def score(mean: float, *, key: str = "same", n: int = 100) -> Score:
     noise = np.random.default_rng(0).normal(0, 0.05, n)
-    return Score.of(np.clip(mean + noise, 0, 1), key=(key,))
+    return Score.of(np.clip(mean + noise, 0, 1), key=(key,), over="episodes")
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ class TestCompare:
         assert said({"a": score(0.5), "b": score(0.5, n=50)}) == "mean accuracy (%), 95 % interval over episodes"
         assert said({"a": trained}) == "mean accuracy (%), 95 % interval over 3 trainings"
         assert said({"a": score(0.5), "b": texts}) == "mean accuracy (%), 95 % interval"
-        assert said({"a": Score.of([1.0, 2.0], share=False)}) == "mean, 95 % interval over 2 episodes"
+        assert said({"a": Score.of([1.0, 2.0], share=False)}) == "mean, 95 % interval"  # of whatever they are
         both = {"a": trained, "tf-idf": score(0.4), "raw": score(0.3)}
         assert said(both, floor="tf-idf", controls=["raw"]).endswith(
             "95 % interval over 3 trainings (floor and controls: over 100 episodes)"

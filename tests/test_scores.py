@@ -122,7 +122,7 @@ def test_the_interval_over_trainings_is_that_of_their_means() -> None:
     trained = over(0.5, 0.6, 0.7, name="ours")
     assert trained.values.tolist() == pytest.approx([0.5, 0.6, 0.7]) and trained.mean == pytest.approx(0.6)
     assert trained.high - trained.mean == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)  # Student's t, 2 degrees
-    assert (trained.name, trained.over, trained.share, MIDDLE.over) == ("ours", "trainings", True, "episodes")
+    assert (trained.name, trained.over, trained.share, MIDDLE.over) == ("ours", "trainings", True, "")
     errors = [Score.of([v, v + 1], key=("test",), share=False) for v in (1, 2)]
     assert Score.over_trainings(errors).share is False
 
