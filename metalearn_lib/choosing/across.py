@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metalearn_lib import corpora, learners
-from metalearn_lib.choosing import views
-from metalearn_lib.choosing.bench import Bench
+from metalearn_lib import corpora
 from metalearn_lib.choosing.measure import TaskShape
 from metalearn_lib.choosing.recipes import FLOORS, RECIPES, Recipe
 from metalearn_lib.corpora import Corpus, same_text_key
-from metalearn_lib.learners import Learner
 
 KNOWN = "clinc150"
 EPISODES = 500
@@ -56,22 +53,15 @@ class Across:
         return fresh.only([*one.classes, *other.classes], f"{KNOWN}/train and test"), valid, test
 
 
-def _logistic(bench: Bench) -> Learner:
-    """As the papers do it: a logistic regression on the encoder's vectors."""
-    assert bench.encoder is not None
-    return learners.LogisticRegression(bench.encoder)
-
-
 # Whose classes are known → on whose classes it is tested.
 ACROSS = {
     "clinc150→banking77": Across("banking77", in_both=5),
     "clinc150→hwu64": Across("hwu64", in_both=110),
 }
-OWN: dict[str, Recipe] = {
-    "MiniLM centred": lambda b: b.once(views.centred),
-    "MiniLM, logistic regression": _logistic,
-}
 LEARNERS: dict[str, Recipe] = {
     name: RECIPES[name]
-    for name in (*FLOORS, "recommended", "recommended, MiniLM", "MiniLM linear map", "MiniLM centroid")
-} | OWN
+    for name in (
+        *FLOORS, "recommended", "recommended, MiniLM", "MiniLM linear map", "MiniLM centroid", "MiniLM centred",
+        "MiniLM, logistic regression",
+    )
+}  # fmt: skip

@@ -40,7 +40,7 @@ def fingerprint(learner: str, corpus: str, library: Library = _HERE) -> str:
     them with an arrow between (see `across`), or the name of a file of one's own, which holds a hash of its texts.
     """
     parts = corpus.split("→")
-    starts = {f"recipes.RECIPES: {name}" for name in (learner, *FLOORS)} | {f"across.OWN: {learner}"}
+    starts = {f"recipes.RECIPES: {name}" for name in (learner, *FLOORS)}
     starts |= {"measure.scores", "measure.difference", f"settings.SETTINGS: {corpus}"}
     if len(parts) > 1:
         starts.add(f"across.ACROSS: {corpus}")

@@ -47,6 +47,12 @@ def _ridge_shapes(bench: Bench) -> Iterator[Shape]:
         yield (((_ridge_head, (penalty,)), 1.0),)
 
 
+def _logistic(bench: Bench) -> Learner:
+    """A logistic regression on the pretrained encoder's vectors: what transfer learning does."""
+    assert bench.encoder is not None
+    return learners.LogisticRegression(bench.encoder)
+
+
 def _class_names(bench: Bench, weight: float, centred: bool) -> Learner:
     """The name of a class counts as so many examples of it."""
     assert bench.encoder is not None
@@ -75,6 +81,8 @@ RECIPES: dict[str, Recipe] = {
     "MiniLM ridge": lambda b: _chosen(b, _ridge_shapes),
     "MiniLM linear map": lambda b: b.once(views.mapped),
     "MiniLM centroid": lambda b: b.once(views.pretrained),
+    "MiniLM centred": lambda b: b.once(views.centred),
+    "MiniLM, logistic regression": _logistic,
     "MiniLM, class names": lambda b: _chosen(b, _name_shapes),
     "GloVe whitened centroid": lambda b: b.once(views.words, "sif", 0.3),
     "prototypes, CNN": lambda b: b.once(views.network),
