@@ -103,9 +103,8 @@ def _trainable(bench: Bench) -> bool:
 
 def _check(encoder: Encoder, corpus: Corpus) -> None:
     vectors = encoder.embed(corpus.texts[:200])
-    finite = bool(vectors.isfinite().all())
-    if not finite or bool((vectors == vectors[:1]).all()):
+    if bool((vectors == vectors[:1]).all()):
         raise ValueError(
-            f"recommended: the encoder {'tells no texts apart' if finite else 'gives numbers that are not finite'} "
-            f"(of the first {len(vectors)} of {corpus.name!r}); does it know the words of these texts?"
+            f"recommended: the encoder tells no texts apart (the first {len(vectors)} of {corpus.name!r}); does it "
+            "know the words of these texts?"
         )

@@ -34,6 +34,7 @@ def task_losses(outputs: Tensor, targets: Tensor) -> Tensor:
     Cross-entropy for whole-number targets (classes), squared error of outputs[..., 0] for real ones. Raises ValueError
     where the outputs do not fit the targets.
 
+    >>> import torch
     >>> task_losses(torch.zeros(2, 3, 5), torch.zeros(2, 3, dtype=torch.long)).exp().round()
     tensor([5., 5.])
     """

@@ -312,7 +312,9 @@ def test_what_auto_gains_is_shown_for_few_tasks_and_many_and_each_number_of_thre
     assert headers == [f"{t}\n{n}" for t in ("1 thread", "2 threads") for n in ("1 task", "2 tasks")]
     assert table.row_count == 8
     last = list(table.columns[-1].cells)
-    assert last[:4] == ["×0.25 dual"] * 4 and last[4:] == ["×0.25 loop"] * 4
+    assert last[:4] == ["×0.25 dual"] * 4 and last[4:] == [
+        f"×0.25 {engine}" for engine in ("loop", "loop", "batched", "loop")
+    ]
 
 
 def test_memory_that_the_system_does_not_tell_is_left_open(measured: dict):

@@ -161,7 +161,7 @@ def test_what_did_not_hold_says_on_how_many_seeds_it_does(
         claim("a beats b", compared(False))
         ending = "; it holds on 9 of 10 seeds" if text == texts[0] else ""
         assert capsys.readouterr().out == (
-            f"✗ did not hold here (seed 7): a beats b  [+10.0, 95 % -5.0 … +15.0]{ending}\n"
+            f"✗ did not hold here (seed 7): a beats b  [+10.0, 95 % −5.0 … +15.0]{ending}\n"
         )
 
 

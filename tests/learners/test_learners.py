@@ -168,7 +168,7 @@ def test_tfidf_needs_texts(words):
         lambda e: FineTuned(e, lr=0),
         lambda e: LogisticRegression(e, C=0),
         lambda e: Projected(e, dim=0),
-        lambda e: Blend([Centroid(e)]),
+        lambda e: Blend([]),
     ],
 )
 def test_bad_options_are_refused(small_vectors, build):
