@@ -100,6 +100,5 @@ RECIPES: dict[str, Recipe] = {
     "distributional signatures": _signatures,
 }
 FLOORS = ("tf-idf centroid, plain", "tf-idf centroid, log")
-PRETRAINED = tuple(name for name in RECIPES if "MiniLM" in name)
 NAMED = tuple(name for name in RECIPES if "class names" in name)  # they are told what the classes are called
 SLOW = {"logistic regression": 300, "matching, full context": 300, "distributional signatures": 200}  # episodes at most
