@@ -43,9 +43,14 @@ def test_a_chapter_says_the_same_of_itself(entry: Entry) -> None:
     cells = Chapter(NOTEBOOKS / f"{entry.name}.ipynb").cells
     opening = cells[0]["source"]
     assert opening.startswith(f"# {entry.number} · {entry.title}")
-    (minutes,) = re.findall(r"[Aa]bout (\d+) minutes", opening)
-    assert int(minutes) == entry.read
+    read, exercised = (
+        f"{entry.read} minutes of reading and trying",
+        f"the exercises take {entry.exercises} minutes more",
+    )
+    assert f"**Time**: {read}; {exercised}." in opening
     assert sum(exercise.minutes for exercise in exercises(cells)) == entry.exercises
+    (part,) = (cell["source"] for cell in cells if "part-exercises" in cell["metadata"].get("tags", []))
+    assert f"*{entry.exercises} minutes" in part
     asked = re.search(r"You need\W[^.]*(?:\.ipynb[^.]*)*", opening)
     assert asked is not None
     linked = set(re.findall(r"\]\((\d\d)_\w+\.ipynb\)", asked[0]))
