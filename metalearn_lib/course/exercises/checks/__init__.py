@@ -13,7 +13,7 @@ from .core import CheckFailed, SelfCheck
 __all__ = ["CheckFailed"]
 
 CHAPTERS = {
-    "chapter_00": ("episode_size", "disjoint_split", "leaky_episode", "episodes_needed"),
+    "chapter_00": ("episode_size", "disjoint_split", "leaky_episode", "episodes_needed", "evaluation_loop"),
     "chapter_01": ("perplexity", "draw_episode", "leaky_split", "honest_gain"),
     "chapter_02": ("layer_rates", "momentum_hypergradient", "incomplete_hypergradient", "loss_ratio"),
     "chapter_03": ("anil_adapted", "regression_meta_gradient", "is_second_order", "gain_of_steps"),

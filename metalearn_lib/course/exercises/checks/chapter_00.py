@@ -1,11 +1,12 @@
-"""Self-checks of chapter 00: the size of an episode, a split by classes, a leak made on purpose, a study planned."""
+"""Self-checks of chapter 00: the size of an episode, a split, a leak made on purpose, a study planned, and its loop."""
 
 from __future__ import annotations
 
 import math
+import operator
 import random
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,20 @@ import torch
 
 from metalearn_lib.scores import Score
 
-from .core import Answer, Cases, Function, expect, expect_seeded, fail, partition, positions, row, self_check
+from .core import (
+    Answer,
+    Cases,
+    Function,
+    describe,
+    expect,
+    expect_close,
+    expect_seeded,
+    fail,
+    partition,
+    positions,
+    row,
+    self_check,
+)
 
 
 @self_check(
@@ -70,6 +84,12 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
         expect(counts == wanted, asked, f"{wanted} classes", f"{counts}", cause=cause, hint=1)
     yield "as many classes as ordered"
     expect_seeded(split(7) == drawn[7], "split", "a generator made of `seed`", hint=3)
+    for start in ("group", "kind", "topic", "area", "theme"):  # in a set, other names stand in another order
+        renamed = answer([label.replace("class", start) for label in labels], n_train, n_valid, 7)
+        same = [sorted(np.asarray(part).tolist()) for part in renamed] == drawn[7]
+        cause = "a `set` of words has another order in every process: sort it"
+        what = "the classes renamed, in the same alphabetical order, and the same seed"
+        expect(same, what, "the same split", "another one", cause=cause, hint=3)
     yield "same seed, same split"
     for name, there in zip(names, zip(*classes, strict=True), strict=True):
         seen, wish = len(set.union(*there)), f"every class in {name} now and then"
@@ -180,8 +200,106 @@ def episodes_needed(answer: Answer, cases: Cases) -> Iterator[Any]:
     hard = 0.08 * torch.randn(pilot, dtype=torch.float64).numpy()
     own = 0.05 * torch.randn(2, pilot, dtype=torch.float64).numpy()
     a, b = 0.55 + hard + own[0], 0.5 + hard + own[1]
-    for one, other, half_width in (
-        [(a, b, 0.01), (b, a, 0.005), (a, b, 0.2)] if cases == "shown" else [(a, b, 0.002), (b, a, 0.5), (a, a, 0.01)]
-    ):
+    asked = [(a, b, 0.01), (b, a, 0.005), (a, b, 0.2), (a, a, 0.01)]
+    for one, other, half_width in asked if cases == "shown" else [(a, b, 0.002), (b, a, 0.5), (b, b, 0.002)]:
         given = f"a pilot of {pilot} episodes and a half-width of {half_width}"
-        yield answer.expect("a method and itself" if one is other else given, one, other, half_width, hint=2)
+        given = "a method and itself" if one is other else given
+        yield answer.expect(given, one, other, half_width, hint=2)
+        needed = answer(one, other, half_width)
+        try:
+            operator.index(needed)
+        except TypeError:
+            cause = "it has the right value, but is no whole number: int(…) makes one"
+            fail(given, "a whole number that range() takes", f"{describe(needed)}", cause=cause, hint=2)
+
+
+def _nearest(support: np.ndarray, labels: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """The label of the nearest support number: a learner for the texts of exercise 0.5, which are numbers."""
+    return labels[np.abs(query[:, None] - support).argmin(1)]
+
+
+def _error(values: np.ndarray) -> float:
+    return _std(values) / len(values) ** 0.5
+
+
+def _watched(
+    *,
+    half_width: Callable[..., float] = lambda values, n_query: 1.96 * _error(values),
+    mean: Function = np.mean,
+    on: int = 2,
+) -> Function:
+    """Running means and half-widths; `on`: the part of an episode that is predicted."""
+
+    def loop(predict: Function, draw: Function, n_episodes: int) -> Any:
+        drawn = [draw(i) for i in range(n_episodes)]
+        right = np.array([(predict(*parts[:2], parts[on]) == parts[on + 1]).mean() for parts in drawn])
+        seen = [right[:n] for n in range(2, len(right) + 1)]
+        n_query = len(drawn[0][3])
+        return [float(mean(v)) for v in seen], [half_width(v, n_query) for v in seen]
+
+    return loop
+
+
+@self_check(
+    "0.5",
+    reference=_watched(),
+    mistakes={
+        "judge the learner on the queries, not on the support texts": _watched(on=0),
+        "these are the accuracies one by one: take the mean of all so far": _watched(mean=lambda values: values[-1]),
+        "this is their sum": _watched(mean=np.sum),
+        "1.96 is missing: this is one standard error": _watched(half_width=lambda values, _: _error(values)),
+        "the mean of n episodes varies less: divide by √n": _watched(half_width=lambda values, _: 1.96 * _std(values)),
+        "divide by n − 1 in the deviation: ddof=1": _watched(
+            half_width=lambda values, _: 1.96 * values.std() / len(values) ** 0.5
+        ),
+        "divide by √n, not by n": _watched(half_width=lambda values, _: 1.96 * _std(values) / len(values)),
+        "this is the whole width": _watched(half_width=lambda values, _: 2 * 1.96 * _error(values)),
+        "the unit is the episode, not the query": _watched(
+            half_width=lambda v, n: 1.96 * (v.mean() * (1 - v.mean()) / (n * len(v))) ** 0.5
+        ),
+        "n counts the episodes, not their queries": _watched(half_width=lambda v, n: 1.96 * _error(v) / n**0.5),
+    },
+    returns="two lists (running means, half-widths)",
+)
+def evaluation_loop(answer: Answer, cases: Cases) -> Iterator[Any]:
+    """Episode after episode: predict, judge on the queries, and watch the mean and its interval settle."""
+    n_way, n_query, episodes = (3, 4, 9) if cases == "shown" else (2, 7, 23)
+    given = f"{episodes} episodes of {n_way} ways"
+    assert answer.check.reference is not None
+    generator = np.random.default_rng(3 if cases == "shown" else 4)
+    centres = generator.normal(size=(episodes + 2, n_way, 1)) * 1.5
+    support, query = (centres + generator.normal(size=(episodes + 2, n_way, n)) for n in (2, n_query))
+    y = [np.repeat(np.arange(n_way), n) for n in (2, n_query)]
+    asked: list[int] = []
+
+    def draw(i: int) -> tuple[np.ndarray, ...]:
+        asked.append(operator.index(i))
+        return support[i].ravel(), y[0].copy(), query[i].ravel(), y[1].copy()
+
+    def loop(function: Function) -> list[np.ndarray]:
+        asked.clear()
+        parts = row(function(_nearest, draw, episodes), 2, answer.check.returns, given=given, hint=1)
+        try:
+            return [np.array([float(number) for number in part]) for part in parts]
+        except (TypeError, ValueError):  # no numbers, or no row of them
+            return fail(given, answer.check.returns, "parts that are no rows of numbers", hint=1)
+
+    got = loop(answer)
+    if sorted(asked) != list(range(episodes)):
+        seen = f"{len(asked)} episodes" if len(asked) != episodes else f"the numbers {sorted({*asked})}"
+        cause = "episode number i is draw(i), called once in each turn of the loop"
+        fail(given, f"the episodes 0 … {episodes - 1}, each drawn once", seen, cause=cause, hint=1)
+    yield "each episode once"
+    right, wrong = loop(answer.check.reference), {c: loop(m) for c, m in answer.check.mistakes.items()}
+    for place, (name, hint) in enumerate({"running means": 2, "half-widths": 3}.items()):
+        cause = "the first is after two episodes: one has no interval" if len(got[place]) == episodes else ""
+        wish = f"{episodes - 1} {name}, after 2, 3, … {episodes} episodes"
+        expect(len(got[place]) == episodes - 1, given, wish, f"{len(got[place])}", cause=cause, hint=hint)
+        expect_close(
+            torch.from_numpy(got[place]),
+            torch.from_numpy(right[place]),
+            given=f"{given}, for the {name},",
+            suspects=((cause, torch.from_numpy(made[place])) for cause, made in wrong.items()),
+            hint=hint,
+        )
+        yield name

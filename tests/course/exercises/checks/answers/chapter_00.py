@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -88,16 +89,51 @@ def unseeded(labels: np.ndarray, **options: Any) -> Any:
     return leak(from_all)(labels, **{**options, "seed": random.randrange(10**6)})
 
 
-SPLIT, LEAK = "disjoint_split", "leaky_episode"
+def float_plan(a: np.ndarray, b: np.ndarray, half_width: float) -> Any:
+    return max(2, np.ceil((1.96 * (a - b).std(ddof=1) / half_width) ** 2))
+
+
+def without_a_least(a: np.ndarray, b: np.ndarray, half_width: float) -> Any:
+    return int(np.ceil((1.96 * (a - b).std(ddof=1) / half_width) ** 2))
+
+
+def watched(predict: Any, draw: Any, n_episodes: int, *, number: Callable[[int], int] = lambda i: i) -> Any:
+    """Accuracies in an array that grows, as tensors or arrays: `number` is that of the episode drawn in turn i."""
+    seen = np.empty(0)
+    rows = []
+    for i in range(n_episodes):
+        support, support_y, query, query_y = draw(number(i))
+        seen = np.append(seen, (predict(support, support_y, query) == query_y).mean())
+        if len(seen) > 1:
+            rows.append((seen.mean(), 1.96 * seen.std(ddof=1) / math.sqrt(len(seen))))
+    return tuple(torch.tensor(rows).T)
+
+
+def changed_loop(change: Callable[[Any], Any]) -> Any:
+    return lambda predict, draw, n_episodes: change(watched(predict, draw, n_episodes))
+
+
+SPLIT, LEAK, PLAN, LOOP = "disjoint_split", "leaky_episode", "episodes_needed", "evaluation_loop"
 RIGHT = [
     ("episode_size", lambda n, k, q: [torch.tensor(n * k), np.int64(q * n), 1.0 / n]),
     (SPLIT, library_split),
+    (SPLIT, by_names(lambda labels, seed: np.random.default_rng(seed).permutation(sorted({*labels})))),
+    (SPLIT, by_names(lambda labels, seed: random.Random(seed).sample(list(dict.fromkeys(labels)), len({*labels})))),
     (LEAK, library_leak),
+    (PLAN, lambda *pilot: np.int64(float_plan(*pilot))),
+    (PLAN, lambda *pilot: torch.tensor(int(float_plan(*pilot)))),
+    (LOOP, changed_loop(list)),
+    (LOOP, changed_loop(lambda rows: [rows[0].tolist(), rows[1].numpy()])),
 ]
 WRONG = [
     (SPLIT, changed_split(lambda y, parts: np.array_split(np.arange(len(y)), 3)), "you cut a list of texts; draw the"),
     (SPLIT, by_names(lambda labels, _: sorted({*labels})), "the classes are not drawn: always the same ones"),
     (SPLIT, by_names(lambda labels, _: names_of(labels, random.randrange(999))), "the same seed twice I expected"),
+    (
+        SPLIT,
+        by_names(lambda labels, seed: np.random.default_rng(seed).permutation(list(set(labels)))),
+        "a `set` of words has another order in every process: sort it; see hint 3",
+    ),
     (SPLIT, by_names(names_of, turn=(2, 1, 0)), "[3, 1, 2] classes, got [2, 1, 3]: the order is train, valid, test"),
     (SPLIT, by_names(names_of, turn=(0, 1)), "three lists of positions, (train, valid, test), got a list of 2"),
     (SPLIT, by_names(names_of, turn=(0, 1, 1)), "I expected each text once, got"),
@@ -122,5 +158,14 @@ WRONG = [
     (LEAK, changed_leak(lambda p: [*p[:3], p[3][:-1]]), "9 numbers in query_y, got 8"),
     (LEAK, changed_leak(lambda p: [p[0], p[1] + 1, *p[2:]]), "support labels 0 … 2, 2 of each"),
     (LEAK, changed_leak(lambda p: [p[0] + 40, *p[1:]]), "positions below 40"),
+    (PLAN, float_plan, "I expected a whole number that range() takes, got a float64, np.float64("),
+    (PLAN, without_a_least, "one episode has no interval: never below 2"),
+    (LOOP, lambda *given: watched(*given, number=lambda _: 0), "got the numbers [0]: episode number i is draw(i)"),
+    (LOOP, lambda *given: watched(*given, number=lambda i: i + 1), "the episodes 0 … 8, each drawn once"),
+    (LOOP, lambda predict, draw, n: watched(predict, draw, n - 1), "each drawn once, got 8 episodes"),
+    (LOOP, changed_loop(lambda rows: rows[0]), "two lists (running means, half-widths), got a tensor of shape [8]"),
+    (LOOP, changed_loop(lambda rows: [float(rows[0][-1])] * 2), "parts that are no rows of numbers"),
+    (LOOP, changed_loop(lambda rows: [[0.0, *part] for part in rows]), "the first is after two episodes: one has no"),
+    (LOOP, changed_loop(lambda rows: [part[-1:] for part in rows]), "8 running means, after 2, 3, … 9 episodes, got 1"),
 ]
 HIDDEN = [("episode_size", lambda *shape: {(5, 1, 15): (5, 75, 0.2), (10, 5, 4): (50, 40, 0.1)}[shape], "KeyError")]
