@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,25 @@ def numbers(question: dict[str, Any]) -> None:
             assert low < high if "range" in answer else isinstance(low, int | float), question
             if answer is right or "value" in answer:
                 assert explain(question, (low + high) / 2) == (answer is right, [answer["feedback"]])
+
+
+def single_choices(path: Path) -> list[tuple[int, list[int]]]:
+    """Of each single-choice question the place of the right answer, and the lengths of all of them."""
+    questions = [q["answers"] for q in json.loads(path.read_text(encoding="utf-8")) if q["type"] == "multiple_choice"]
+    return [
+        ([a["correct"] for a in answers].index(True), [len(a["answer"].strip()) for a in answers])
+        for answers in questions
+    ]
+
+
+def test_neither_length_nor_place_gives_the_right_answer_away() -> None:
+    """Whoever always takes the longest answer, the shortest, or the same place gets no more than a guess would."""
+    asked = [question for path in FILES for question in single_choices(path)]
+    for extreme, share in ((max, 0.35), (min, 0.45)):
+        found = sum(lengths[right] == extreme(lengths) for right, lengths in asked)
+        assert found <= share * len(asked), f"{extreme.__name__}: the right answer of {found} of {len(asked)} questions"
+    places = Counter(right for right, _ in asked)
+    assert max(places.values()) <= 0.45 * len(asked), places
 
 
 def test_there_is_a_quiz_for_every_chapter() -> None:

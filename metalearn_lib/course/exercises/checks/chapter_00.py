@@ -38,7 +38,7 @@ from .core import (
         "the two sets are swapped": lambda n, k, q: (n * q, n * k, 1 / n),
         "the queries are counted in": lambda n, k, q: (n * (k + q), n * q, 1 / n),
         "the support texts are counted in": lambda n, k, q: (n * k, n * (k + q), 1 / n),
-        "Q is a number for each class": lambda n, k, q: (n * k, n + q, 1 / n),
+        "q is a number for each class": lambda n, k, q: (n * k, n + q, 1 / n),
         "a guess is one of N classes, whatever K is": lambda n, k, q: (n * k, n * q, 1 / (n * k)),
         "this is the number of classes, not a share": lambda n, k, q: (n * k, n * q, n),
         "these are points; accuracies of this course are shares": lambda n, k, q: (n * k, n * q, 100 / n),
