@@ -257,6 +257,10 @@ def _watched(
         "the unit is the episode, not the query": _watched(
             half_width=lambda v, n: 1.96 * (v.mean() * (1 - v.mean()) / (n * len(v))) ** 0.5
         ),
+        "Student's t belongs to few episodes; the task asks for 1.96": _watched(
+            half_width=lambda values, _: Score.of(values).high - values.mean()
+        ),
+        "the running means come first": lambda *inputs: _watched()(*inputs)[::-1],
         "n counts the episodes, not their queries": _watched(half_width=lambda v, n: 1.96 * _error(v) / n**0.5),
     },
     returns="two lists (running means, half-widths)",
