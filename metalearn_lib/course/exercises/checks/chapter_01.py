@@ -202,7 +202,7 @@ def _episode_loss(gamma: Tensor, episode: Any, *inputs: Any, slip: str = "") -> 
     centres = texts.mean(1)
     centres = centres if slip == "long" else normalize(centres, dim=-1)
     asked = asked if slip == "query" else normalize(asked, dim=-1)
-    loss = cross_entropy((1 if slip == "ten" else 10) * asked @ centres.T, query_y)
+    loss = cross_entropy((1 if slip == "scale" else 30) * asked @ centres.T, query_y)
     return {"sum": len(query_y) * loss, "minus": -loss}.get(slip, loss)
 
 
@@ -227,7 +227,7 @@ _exponent, _slips = _learned()
         "each support text must have length 1 before the mean": _learned("raw")[0],
         "the centroids must have length 1": _learned("long")[0],
         "the queries must have length 1": _learned("query")[0],
-        "the cosines are multiplied by 10": _learned("ten")[0],
+        "the cosines are multiplied by 30": _learned("scale")[0],
         "the loss is the mean over the queries, not their sum": _learned("sum")[0],
         "the sign of the loss: cross_entropy has the minus already": _learned("minus")[0],
     },

@@ -154,7 +154,7 @@ def exponents(episodes: Any, idf: Any, gamma: float, rate: float, *, form: Any =
     for support, query, query_y in episodes:
         vectors = normalize(support * idf**leaf, dim=-1)
         centres = normalize(vectors.sum(1), dim=-1)
-        loss = cross_entropy(10 * normalize(query * idf**leaf, dim=-1) @ centres.T, query_y)
+        loss = cross_entropy(30 * normalize(query * idf**leaf, dim=-1) @ centres.T, query_y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -169,7 +169,7 @@ def detached(episodes: Any, idf: Any, gamma: float, rate: float) -> Any:
     for support, query, query_y in episodes:
         weights = idf ** leaf.item()
         centres = normalize(normalize(support * weights, dim=-1).mean(1), dim=-1)
-        cross_entropy(10 * normalize(query * weights, dim=-1) @ centres.T, query_y).backward()
+        cross_entropy(30 * normalize(query * weights, dim=-1) @ centres.T, query_y).backward()
     return [gamma] * len(episodes), [0.0] * len(episodes)
 
 
