@@ -124,18 +124,18 @@ def related_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
         expect(often[label] > 0, many, f"{label!r} now and then", "it never", cause=cause, hint=1)
     yield "every class that is large enough, in a family that is"
     for family, members in families.items():
-        times, wish = sum(often[label] for label in members) / n_way, len(episodes) / len(families)
+        times, alike = sum(often[label] for label in members) / n_way, len(episodes) / len(families)
         cause = (
             "draw a family from the list of families; drawn through classes or texts, large families come more often"
         )
         got = f"{times:.0f} times"
-        near = abs(times - wish) < 0.25 * wish
-        expect(near, many, f"the family {family!r} about {wish:.0f} times", got, cause=cause, hint=1)
+        near = abs(times - alike) < 0.25 * alike
+        expect(near, many, f"the family {family!r} about {alike:.0f} times", got, cause=cause, hint=1)
         for label in members:
-            share = times * n_way / len(members)
+            each_class = times * n_way / len(members)
             cause = "draw classes, not texts: large classes must not come more often"
-            near, got = abs(often[label] - share) < 0.35 * share, f"{often[label]} times"
-            expect(near, many, f"{label!r} about {share:.0f} times", got, cause=cause, hint=1)
+            near, got = abs(often[label] - each_class) < 0.35 * each_class, f"{often[label]} times"
+            expect(near, many, f"{label!r} about {each_class:.0f} times", got, cause=cause, hint=1)
     yield "families alike, classes of a family alike"
     for place, name in enumerate(("support", "query")):
         seen = {i for episode in episodes for texts in episode[place].values() for i in texts}

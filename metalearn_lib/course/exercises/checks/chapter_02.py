@@ -61,7 +61,7 @@ def layer_rates(answer: Answer, cases: Cases) -> Iterator[Any]:
         two = (3, 2), (3,)
         rates = torch.tensor([0.1, 0.5]).double()
         first, second = drawn(*two)
-        last = [first + 0.3 * torch.randn(two[0]), -second + 0.3 * torch.randn(two[1])]  # one agrees, one does not
+        last = [first + torch.randn(two[0]), -second + torch.randn(two[1])]  # one agrees, one does not
         yield answer.expect("two layers", [first, second], last, rates, 0.01, hint=2)
         still = [torch.zeros(shape).double() for shape in two]
         yield answer.expect("no last gradient (zeros)", drawn(*two), still, rates, 0.3, hint=2)
@@ -306,7 +306,7 @@ _log_ratio, _ = interval(_losses, values=np.log)
         "this is a difference, not a ratio": interval(_losses)[0],
         "the logarithm is that of base e, and so is the power": _power_of(10)[0],
         "the power is that of base e, and so is the logarithm": _power_of(np.exp(1 / np.log(10)))[0],
-        "the mean of the logarithms, not their median": lambda a, b: [float(np.exp(np.median(np.log(a / b))))] * 3,
+        "the mean of the logarithms, not their median": lambda a, b: [float((a / b).log().quantile(0.5).exp())] * 3,
         "this is the mean over the runs of the ratio, turned round": lambda a, b: [float(1 / (b / a).mean())] * 3,
         "these are percent; a ratio of 1 means that both are alike": (
             lambda a, b: [100 * (value - 1) for value in _ratio(a, b)]

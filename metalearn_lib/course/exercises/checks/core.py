@@ -348,7 +348,7 @@ def elsewhere(labels: Iterable[str], process: int) -> list[str]:
     words = [_Elsewhere(label) for label in labels]
     for word in words:
         word.process = process
-    return words
+    return list[str](words)
 
 
 def row(got: Any, count: int, expected: str, *, given: str, hint: int, kind: type = object) -> Any:
