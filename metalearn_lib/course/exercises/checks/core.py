@@ -156,6 +156,7 @@ class Answer:
         hints = [hint] * len(check.parts) if isinstance(hint, int) else hint
         for place, name in enumerate(check.parts):
             value, wanted = (got[place], right[place]) if several else (got, right)
+            value = _one_row(value, wanted)
             what = f"{given.removesuffix(',')}, for {name}," if name else given
             close: dict[str, Any] = {"given": what, "tolerance": tolerance or check.tolerance, "hint": hints[place]}
             close["suspects"] = ((c, made[place] if several else made) for c, made in self.suspects(*inputs, **options))
@@ -305,6 +306,51 @@ def expect_seeded(same: bool, what: str, generator: str, *, hint: int) -> None:
     expect(same, "the same seed twice", f"the same {what}", "two different ones", cause=cause, hint=hint)
 
 
+def expect_repeatable(
+    draw: Function, labels: Sequence[str], what: str, generator: str, *, hint: int, seeds: Iterable[int] = range(5)
+) -> None:
+    """Fail unless `draw(labels, seed)` gives the same for the same seed, in this Python process and in others."""
+    for seed in seeds:
+        once, again = draw(labels, seed), draw(labels, seed)
+        expect(
+            once == again,
+            "the same seed twice",
+            f"the same {what}",
+            "two different ones",
+            cause=f"draw from {generator}",
+            hint=hint,
+        )
+        cause = "the order of a set of words changes with the process: sort it, or use a dictionary"
+        alike = all(draw(elsewhere(labels, process), seed) == once for process in range(4))
+        expect(
+            alike, "the same seed in another Python process", f"the same {what}", "another one", cause=cause, hint=hint
+        )
+
+
+class _Elsewhere(str):
+    """A word as another Python process has it: its hash, and with it the order of a set of such words, is another."""
+
+    process: int = 0
+
+    def __hash__(self) -> int:
+        return hash((self.process, str(self)))
+
+    __eq__ = str.__eq__
+
+
+def elsewhere(labels: Iterable[str], process: int) -> list[str]:
+    """The same words with other hashes. `str` makes plain words of them, which a dictionary of plain words needs.
+
+    >>> some = elsewhere(["tea", "chess"], process=1)
+    >>> some == ["tea", "chess"], sorted(some), [type(str(word)) is str for word in some]
+    (True, ['chess', 'tea'], [True, True])
+    """
+    words = [_Elsewhere(label) for label in labels]
+    for word in words:
+        word.process = process
+    return list[str](words)
+
+
 def row(got: Any, count: int, expected: str, *, given: str, hint: int, kind: type = object) -> Any:
     """The parts of a tuple, a list or a row of numbers, if so many came, and of this kind."""
     several = isinstance(got, list | tuple) or getattr(got, "ndim", 0) == 1
@@ -362,6 +408,19 @@ def describe(value: Any) -> str:
 def number(value: float | Tensor) -> str:
     """A number with three or four digits, as messages show it."""
     return f"{float(value):.4g}"
+
+
+def _one_row(got: Any, like: Any) -> Any:
+    """A row of numbers as a tensor, whether a list, a tuple, an array or a tensor came; anything else as it is."""
+    if not isinstance(like, Tensor) or like.ndim != 1 or not isinstance(got, list | tuple | np.ndarray):
+        return got
+    if isinstance(got, np.ndarray):
+        return torch.from_numpy(got).to(like.dtype) if got.dtype.kind == "f" else got
+    numbers = [x for x in got if isinstance(x, Tensor | np.number | int | float) and getattr(x, "ndim", 0) == 0]
+    if not numbers or len(numbers) < len(got):
+        return got
+    tensors = [x.detach() for x in numbers if isinstance(x, Tensor)]
+    return torch.stack([torch.as_tensor(x, dtype=tensors[0].dtype if tensors else like.dtype) for x in numbers])
 
 
 def _changed(old: Any, new: Any) -> bool:

@@ -198,3 +198,61 @@ def test_checks_are_found_by_name() -> None:
     assert all(function.__doc__ for function in checks.values())
     with pytest.raises(AttributeError, match="there is no check called 'nonsense'; the checks are "):
         check.nonsense
+
+
+@self_check("9.2", reference=lambda x: 2 * x, returns="[D]")
+def doubled_row(answer: Answer, cases: Cases) -> Iterator[Any]:
+    """Twice a row of numbers, in whatever comes as one."""
+    yield answer.expect("a row", torch.tensor([1.0, 2.0, 3.0]), hint=1)
+
+
+@pytest.mark.parametrize("form", [list, tuple, np.array, torch.tensor], ids=["list", "tuple", "array", "tensor"])
+def test_a_row_of_numbers_may_come_in_any_sequence(form: Any) -> None:
+    doubled_row(lambda x: form((2 * x).tolist()))
+    doubled_row(lambda x: form([float(part) for part in 2 * x]))
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda x: [2.0, 4.0], "I expected a tensor of shape [3] ([D]), got shape [2]"),
+        (lambda x: [], "I expected a tensor of shape [3] ([D]), got a list of 0"),
+        (lambda x: ["2", "4", "6"], "I expected a tensor of shape [3] ([D]), got a list of 3"),
+        (lambda x: [x, x, x], "I expected a tensor of shape [3] ([D]), got a list of 3"),
+        (lambda x: x.numpy(), "I expected 2 at [0], got 1"),
+    ],
+)
+def test_what_is_no_row_of_so_many_numbers_is_told(answer: Any, says: str) -> None:
+    with pytest.raises(CheckFailed) as failure:
+        doubled_row(answer)
+    assert says in str(failure.value)
+
+
+WORDS = ["tea", "chess", "space", "cars", "baking", "whales", "ships"]
+
+
+def test_words_of_another_process_are_the_same_words_in_another_order_of_their_set() -> None:
+    processes = [core.elsewhere(WORDS, process) for process in range(8)]
+    assert all(words == WORDS and sorted(words) == sorted(WORDS) for words in processes)
+    assert all(dict.fromkeys(words)[words[0]] is None for words in processes)
+    assert len({tuple(map(str, set(words))) for words in processes}) > 1
+
+
+@pytest.mark.parametrize(
+    ("draw", "says"),
+    [
+        (lambda words, seed: random.Random(seed).sample(list(set(words)), 3), "the order of a set of words changes"),
+        (lambda words, seed: random.sample(words, 3), "two different ones: draw from `rng`"),
+    ],
+    ids=["the order of a set", "another generator"],
+)
+def test_a_draw_that_is_not_repeatable_is_told_why(draw: Any, says: str) -> None:
+    with pytest.raises(CheckFailed) as failure:
+        core.expect_repeatable(draw, WORDS, "sample", "`rng`", hint=1)
+    assert says in str(failure.value)
+
+
+def test_a_draw_by_its_seed_is_repeatable() -> None:
+    core.expect_repeatable(
+        lambda words, seed: random.Random(seed).sample(sorted(set(words)), 3), WORDS, "sample", "`rng`", hint=1
+    )
