@@ -296,22 +296,23 @@ def is_second_order(answer: Answer, cases: Cases) -> Iterator[Any]:
 def _reptile(
     start: Tensor, draw: Function, loss: Function, *settings: Any, slip: str = ""
 ) -> tuple[Tensor, list[float]]:
-    """Reptile with plain steps: the trained start, and the query losses after adapting; `slip` names a mistake."""
+    """Reptile with plain steps: the trained start, and the query losses after adapting. `slip`: with a mistake."""
     rate, steps, epsilon, meta_steps = settings
-    theta, curve = start.detach().clone(), []
-
-    def moved(phi: Tensor, x: Tensor, y: Tensor) -> Tensor:
-        for _ in range(steps):
-            phi = phi.detach().requires_grad_()
-            phi = phi - rate * torch.autograd.grad(loss(phi, x, y), phi)[0]
-        return phi.detach()
+    theta = start.detach().clone()
+    curve: list[float] = []
 
     def slope(phi: Tensor, x: Tensor, y: Tensor) -> Tensor:
         phi = phi.detach().requires_grad_()
         return torch.autograd.grad(loss(phi, x, y), phi)[0]
 
+    def moved(phi: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        for _ in range(steps):
+            phi = phi - rate * slope(phi, x, y)
+        return phi
+
     for i in range(meta_steps):
-        before, tasks, moves, losses = theta, draw(0 if slip == "draw" else i), [], []
+        before, tasks, losses = theta, draw(0 if slip == "draw" else i), []
+        moves: list[Tensor] = []
         for x, y, z, t in tasks:
             if slip not in ("goes on", "never back") or not (moves or (curve and slip == "never back")):
                 phi = theta
@@ -398,7 +399,7 @@ def reptile_training(answer: Answer, cases: Cases) -> Iterator[Any]:
     def draw(i: int) -> list[tuple[Tensor, ...]]:
         """Regressions whose slopes lie around `middle`; the same i, the same tasks."""
         random = torch.Generator().manual_seed(i)
-        found = []
+        found: list[tuple[Tensor, ...]] = []
         for _ in range(tasks):
             slopes = middle + 0.3 * torch.randn(size, generator=random).double()
             x, z = (torch.randn(6, size, generator=random).double() for _ in range(2))
@@ -415,17 +416,17 @@ def reptile_training(answer: Answer, cases: Cases) -> Iterator[Any]:
         theta = expect_tensor(got[0], (size,), given=f"{given} for the trained start,", like=start, hint=1)
         return theta.detach(), _curve(got[1], settings[-1], given)
 
-    def suspected(place: int, *settings: Any) -> list[tuple[str, Any]]:
-        return [(c, torch.as_tensor(made[place])) for c, made in answer.suspects(start, draw, loss, *settings)]
+    def suspected(place: int, *settings: Any) -> Iterator[tuple[str, Any]]:
+        return ((c, torch.as_tensor(made[place])) for c, made in answer.suspects(start, draw, loss, *settings))
 
     few = (*settings[:3], short)
     given, right = f"{short} meta-steps,", _reptile(start, draw, loss, *few)
     theta, curve = results(given, *few)
-    at_start = {"given": f"{given} for the trained start,", "tolerance": 1e-7, "hint": 2}
-    expect_close(theta, right[0], **at_start, suspects=suspected(0, *few))
+    what, suspects = f"{given} for the trained start,", suspected(0, *few)
+    expect_close(theta, right[0], given=what, tolerance=1e-7, suspects=suspects, hint=2)
     yield "the start"
-    at_losses = {"given": f"{given} for the losses,", "tolerance": 1e-7, "hint": 3}
-    expect_close(curve, torch.tensor(right[1], dtype=torch.float64), **at_losses, suspects=suspected(1, *few))
+    what, suspects, losses = f"{given} for the losses,", suspected(1, *few), torch.tensor(right[1]).double()
+    expect_close(curve, losses, given=what, tolerance=1e-6, suspects=suspects, hint=3)
     yield "the losses"
     given = f"{settings[-1]} meta-steps,"
     theta, curve = results(given, *settings)
