@@ -300,12 +300,6 @@ def expect(condition: bool, given: str, expected: str, got: str, *, cause: str =
         fail(given, expected, got, cause=cause, hint=hint)
 
 
-def expect_seeded(same: bool, what: str, generator: str, *, hint: int) -> None:
-    """Fail unless the same seed made the same."""
-    cause = f"draw from {generator}; a set has no fixed order, sort it"
-    expect(same, "the same seed twice", f"the same {what}", "two different ones", cause=cause, hint=hint)
-
-
 def expect_repeatable(
     draw: Function, labels: Sequence[str], what: str, generator: str, *, hint: int, seeds: Iterable[int] = range(5)
 ) -> None:

@@ -132,7 +132,7 @@ WRONG = [
     (
         SPLIT,
         by_names(lambda labels, seed: np.random.default_rng(seed).permutation(list(set(labels)))),
-        "a `set` of words has another order in every process: sort it; see hint 3",
+        "the order of a set of words changes with the process: sort it",
     ),
     (SPLIT, by_names(names_of, turn=(2, 1, 0)), "[3, 1, 2] classes, got [2, 1, 3]: the order is train, valid, test"),
     (SPLIT, by_names(names_of, turn=(0, 1)), "three lists of positions, (train, valid, test), got a list of 2"),
