@@ -6,7 +6,7 @@ import dis
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar, overload
 
 import numpy as np
@@ -167,6 +167,23 @@ class Measured:
         """The difference `self - other` with its 95 % interval."""
         raise NotImplementedError
 
+    def beats(self, other: Self, *, by: float = 0.0) -> Comparison:
+        """True when this is better than the other with the whole 95 % interval, by more than `by` (0.05: 5 points).
+
+        Of shares the higher is better, of errors, losses and perplexities the lower.
+        """
+        better, worse = (other, self) if self.lower_is_better else (self, other)
+        return replace(better.minus(worse), margin=by)
+
+    def worse_than(self, other: Self, *, by: float = 0.0) -> Comparison:
+        """True when the other beats this one.
+
+        >>> small, large = (Score.of(values, share=False) for values in ([0.1, 0.2, 0.1], [0.9, 0.8, 0.9]))
+        >>> bool(large.worse_than(small)), bool(small.worse_than(large)), large.worse_than(small).brief
+        (True, False, '+0.73, 95 % +0.60 … +0.86')
+        """
+        return other.beats(self, by=by)
+
     def __gt__(self, other: Self) -> Comparison:
         _refuse_order(sys._getframe(1))
         return self.minus(other) if type(other) is type(self) else NotImplemented
@@ -210,7 +227,7 @@ class Score(Measured):
     what the values are of, where it is known: "episodes" (`evaluate`), "texts", "trainings" (`Score.over_trainings`).
     `a > b` is a `Comparison`: true only when the 95 % interval of the difference lies above zero, paired if both scores
     come from the same episodes. `not a > b` therefore says "not shown to be better", not "worse". Of errors
-    (`share=False`) the lower is the better one: `a < b`.
+    (`share=False`) the lower is the better one: ask `a.beats(b)` or `a.worse_than(b)`, which know the direction.
 
     >>> coin, die = Score.of([0.5, 0.4, 0.6, 0.5]), Score.of([0.1, 0.2, 0.1, 0.2])
     >>> bool(coin > die), bool(die > coin)
@@ -277,7 +294,7 @@ class Score(Measured):
         key = (*one._tested_on, tuple(seeds))
         return cls.of([s.mean for s in scores], name=one.name, key=key, share=one.share, over="trainings")
 
-    def minus(self, other: Score, *, margin: float = 0.0) -> Comparison:
+    def minus(self, other: Score) -> Comparison:
         """The difference `self - other`: paired over the same episodes, otherwise by Welch's interval.
 
         Over trainings: paired over the same seeds, otherwise by Welch's interval. A score over trainings and one over
@@ -301,11 +318,7 @@ class Score(Measured):
             a, b = (s.values.var(ddof=1) / len(s.values) for s in (self, other))
             terms = a**2 / (len(self.values) - 1) + b**2 / (len(other.values) - 1)
             half = _t((a + b) ** 2 / terms if terms else 1.0) * math.sqrt(a + b)
-        return Comparison(difference, difference - half, difference + half, paired, margin, self.share)
-
-    def beats(self, other: Score, *, by: float = 0.0) -> Comparison:
-        """True when the 95 % interval of the difference lies above `by` (0.05 is 5 points)."""
-        return self.minus(other, margin=by)
+        return Comparison(difference, difference - half, difference + half, paired, share=self.share)
 
     def __str__(self) -> str:
         if not self.share:

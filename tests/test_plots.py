@@ -31,6 +31,8 @@ WAVE = np.linspace(-5, 5, 21)
 LINES = {steps: np.sin(WAVE) * steps / 10 for steps in (0, 1, 5, 10)}
 PANELS = {"MAML": LINES, "joint training": LINES}
 POINTS = ([-1.0, 2.0], [0.3, -0.4])
+BOXES = {"start": (0, 0, "learned"), "after": (1, 0, "computed"), "loss": (2, 0, "computed"), "text": (1, 1, "data")}
+ARROWS = [("start", "after", "step"), ("after", "loss", ""), ("text", "after", "")]
 adaptation = partial(plots.adaptation, WAVE, points=POINTS, title="It adapts")
 
 
@@ -108,6 +110,8 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
         (lambda _: adaptation(WAVE, {}), "no panels"),
         (lambda _: adaptation(WAVE, {"MAML": {5: [1, 2, 3]}}), r"MAML after 5 steps has shape \(3,\), x has 21"),
         (lambda _: adaptation([0.0], PANELS), "the truth"),
+        (lambda _: plots.diagram({"a": (0, 0, "magic")}, [], title="t"), "'a' is of the kind 'magic'"),
+        (lambda _: plots.diagram({"a": (0, 0, "data")}, [("a", "b", "")], title="t"), "touches 'b', which is no box"),
         (lambda episode: plots.episode_map(by_class(0.1), episode, title="t", task=2), "use 0 … 1"),
         (lambda episode: plots.episode_map(by_class(float("nan")), episode, title="t"), "not finite"),
         (lambda _: plots.heatmap([[1, 2, 3]], ["a"], ["x", "y"], title="t"), "1 rows and 2 columns"),
@@ -290,6 +294,24 @@ class TestAdaptation:
     def test_a_learner_may_lack_a_line(self):
         figure = adaptation(WAVE, PANELS | {"joint training": {0: np.zeros(21)}})
         assert [len(axes.get_lines()) for axes in figure.axes] == [6, 3]
+
+
+class TestDiagram:
+    def test_boxes_stand_where_they_were_put_and_nothing_overlaps(self):
+        figure = plots.diagram(BOXES, ARROWS, back=[("loss", "start", "gradient")], title="A loop")
+        texts = {text.get_text(): text for text in figure.axes[0].texts if text.get_text()}
+        assert set(texts) == {*BOXES, "step", "gradient"}
+        x, y = ({name: text.get_position()[axis] for name, text in texts.items()} for axis in (0, 1))
+        assert x["start"] < x["after"] == x["text"] < x["loss"] and y["text"] < y["start"] == y["loss"]
+        assert y["gradient"] > y["after"] and x["start"] < x["gradient"] < x["loss"], "the gradient passes above"
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+            "data", "computed", "learned across tasks", "gradient, backwards",
+        ]  # fmt: skip
+        assert overlaps(figure) == []
+
+    def test_one_row_and_no_gradient(self):
+        figure = plots.diagram({"a": (0, 0, "data"), "b": (3, 0, "data")}, [("a", "b", "")], title="A line")
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == ["data"]
 
 
 class TestEpisodes:

@@ -140,6 +140,18 @@ def test_trainings_of_the_same_seeds_are_compared_in_pairs() -> None:
     assert a.beats(b, by=0.005) and not a.beats(b, by=0.02)
 
 
+def test_better_and_worse_know_the_direction() -> None:
+    low, high = (Score.of([v, v + 0.1, v], share=False, key=("same",)) for v in (0.1, 0.5))
+    assert low.beats(high) and high.worse_than(low) and not high.beats(low) and not low.worse_than(high)
+    assert high.worse_than(low).difference == pytest.approx(0.4) and not high.worse_than(low, by=0.5)
+    right, wrong = (Score.of([v, v - 0.1, v], key=("same",)) for v in (0.9, 0.3))
+    assert right.beats(wrong, by=0.5) and wrong.worse_than(right) and not wrong.beats(right)
+    clear, confused = (
+        Perplexity.of(np.array([v, v, v + 1.0]), np.array([9.0, 8, 9]), outcomes=9, key="same") for v in (2.0, 30.0)
+    )
+    assert clear.beats(confused) and confused.worse_than(clear) and clear.beats(confused).brief.startswith("ratio 0.")
+
+
 def test_an_untrained_floor_counts_as_one_number() -> None:
     trained, floor = over(0.5, 0.6, 0.7), one_training(0.3)
     for difference, sign in ((trained.minus(floor), 1), (floor.minus(trained), -1)):

@@ -1,7 +1,7 @@
 """What knows notebooks: claims, the profile switch, the runner, the checks and the `metalearn` command.
 
-A chapter needs five names of it: `check`, `claim`, `must_hold`, `quiz` and `setup`; `progress`, to look back; and
-`replicated` and `replication_note`, to show what holds over several trainings.
+A chapter needs six names of it: `check`, `claim`, `guess`, `must_hold`, `quiz` and `setup`; `progress`, to look back;
+and `replicated` and `replication_note`, to show what holds over several trainings.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .claims import ClaimFailed, claim, must_hold
+from .guesses import guess
 from .study.quiz import quiz
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from .study import progress
 
 __all__ = [
-    "ClaimFailed", "Profile", "check", "claim", "must_hold", "progress", "quiz", "replicated", "replication_note",
-    "setup",
+    "ClaimFailed", "Profile", "check", "claim", "guess", "must_hold", "progress", "quiz", "replicated",
+    "replication_note", "setup",
 ]  # fmt: skip
 
 

@@ -5,6 +5,7 @@ and words go with it. A figure of your own looks the same with `canvas`, `PALETT
 """
 
 from metalearn_lib.plots.adaptation import adaptation
+from metalearn_lib.plots.diagram import diagram
 from metalearn_lib.plots.episodes import episode_map
 from metalearn_lib.plots.matrices import heatmap
 from metalearn_lib.plots.results import compare, curves
@@ -13,5 +14,5 @@ from metalearn_lib.plots.texts import episode_table, text_weights
 
 __all__ = [
     "FLOOR", "MARKERS", "PALETTE", "TextFigure", "adaptation", "canvas", "compare", "curves",
-    "episode_map", "episode_table", "heatmap", "show", "style", "text_weights",
+    "diagram", "episode_map", "episode_table", "heatmap", "show", "style", "text_weights",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from metalearn_lib.course import chapter_list
+from metalearn_lib.course import chapter_list, chapter_tables
 from metalearn_lib.course.chapter_list import Entry, entries, needed
 from metalearn_lib.course.course_map import PLACES, course_map
 from metalearn_lib.course.exercises import exercises
@@ -43,9 +43,14 @@ def test_a_chapter_says_the_same_of_itself(entry: Entry) -> None:
     cells = Chapter(NOTEBOOKS / f"{entry.name}.ipynb").cells
     opening = cells[0]["source"]
     assert opening.startswith(f"# {entry.number} · {entry.title}")
-    (minutes,) = re.findall(r"[Aa]bout (\d+) minutes", opening)
-    assert int(minutes) == entry.read
+    read, exercised = (
+        f"{entry.read} minutes of reading and trying",
+        f"the exercises take {entry.exercises} minutes more",
+    )
+    assert f"**Time**: {read}; {exercised}." in opening
     assert sum(exercise.minutes for exercise in exercises(cells)) == entry.exercises
+    (part,) = (cell["source"] for cell in cells if "part-exercises" in cell["metadata"].get("tags", []))
+    assert f"*{entry.exercises} minutes" in part
     asked = re.search(r"You need\W[^.]*(?:\.ipynb[^.]*)*", opening)
     assert asked is not None
     linked = set(re.findall(r"\]\((\d\d)_\w+\.ipynb\)", asked[0]))
@@ -53,16 +58,17 @@ def test_a_chapter_says_the_same_of_itself(entry: Entry) -> None:
 
 
 def test_readme_and_the_instructors_page_show_the_list() -> None:
-    def first_three(table: str) -> list[list[str]]:
-        return [[cell.strip() for cell in row.split("|")[1:4]] for row in table.splitlines() if row.startswith("| [")]
+    def listed(table: str) -> list[list[str]]:  # all but the two columns of a report
+        rows = [[cell.strip() for cell in row.split("|")] for row in table.splitlines() if row.startswith("| [")]
+        return [[*cells[1:4], cells[6]] for cells in rows]
 
     readme = (root() / "README.md").read_text(encoding="utf-8").partition("\n## Chapters\n")[2].partition("\n## ")[0]
-    assert first_three(readme) == first_three(chapter_list.readme_table({}))
-    assert chapter_list.instructors_table() in (NOTEBOOKS / "instructors.md").read_text(encoding="utf-8")
+    assert listed(readme) == listed(chapter_tables.readme_table({}))
+    assert chapter_tables.instructors_table() in (NOTEBOOKS / "instructors.md").read_text(encoding="utf-8")
 
 
 def test_the_table_takes_its_costs_from_a_report() -> None:
-    table = chapter_list.readme_table({"04_metric_based": {"cpu_seconds": 66.0, "peak_mb": 1234}})
+    table = chapter_tables.readme_table({"04_metric_based": {"cpu_seconds": 66.0, "peak_mb": 1234}})
     rows = {line.split("]")[0].strip("| ["): line.split("|")[4:6] for line in table.splitlines()[2:]}
     assert rows["04 Metric-based"] == [" 1.1 min ", " 1.2 GB "] and rows["Glossary"] == [" – ", " – "]
 

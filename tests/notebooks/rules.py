@@ -23,6 +23,8 @@ SKELETON = (
     "exercises", "quiz", "summary",
 )  # fmt: skip
 MAX_BYTES, MAX_IGNORED = 1_000_000, 0.4
+MAX_WORDS, MAX_LINES, MAX_FOLDED, TURNS = 2300, 450, 1 / 3, 2  # of a sitting, that is before the exercises
+TOO_LONG = ("04", "06", "08", "09")  # chapters that are not yet cut to one sitting
 _IGNORED = {"nbval-ignore-output", "nbval-skip"}
 _HOME = re.compile(r"(?:/home|/Users|/root|[A-Za-z]:\\+Users)[/\\][\w.-]+")
 _PATH = re.compile(r"(?<![\w.:/~<>)\]-])/(?:[\w.@+-]+/)+[\w.@+-]+")
@@ -204,6 +206,54 @@ def skeleton(notebook: StoredNotebook) -> Found:
             last, before = places[part], part
 
 
+def folded(notebook: StoredNotebook) -> Found:
+    for cell in notebook.cells:
+        hidden = bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+        if hidden != ("hide-input" in cell.tags):
+            yield (cell.number, "is folded in JupyterLab or in the book only; give it the tag hide-input and "
+                                'the metadata "jupyter": {"source_hidden": true}')  # fmt: skip
+
+
+def one_sitting(notebook: StoredNotebook) -> Found:
+    """What is read before the exercises; code that is folded counts for its share only."""
+    if notebook.path.name[:2] in TOO_LONG:
+        return
+    places = [cell.number for cell in notebook.cells if "part-exercises" in cell.tags]
+    reading = [cell for cell in notebook.cells if not places or cell.number < places[0]]
+    words = sum(len(cell.source.split()) for cell in reading if cell.kind == "markdown")
+    shown, hidden = (
+        sum(_lines(cell.source) for cell in reading if cell.kind == "code" and ("hide-input" in cell.tags) is is_folded)
+        for is_folded in (False, True)
+    )
+    if words > MAX_WORDS:
+        yield (
+            0,
+            f"{words:,} words before the exercises; at most {MAX_WORDS:,}: shorten, or move a part behind the summary",
+        )
+    if shown > MAX_LINES:
+        yield 0, f"{shown} lines of code before the exercises; at most {MAX_LINES}: the library, or a folded cell"
+    if hidden > MAX_FOLDED * (shown + hidden):
+        yield 0, f"{hidden} of {shown + hidden} lines of code are folded; at most {MAX_FOLDED:.0%}"
+    if (turns := sum("your-turn" in cell.tags for cell in reading)) < TURNS:
+        yield 0, f"{turns} cells are tagged your-turn; the reader is asked at least {TURNS} times before the exercises"
+
+
+def _lines(source: str) -> int:
+    return sum(bool(line.strip()) and not line.strip().startswith("#") for line in source.splitlines())
+
+
+def going_further(notebook: StoredNotebook) -> Found:
+    """Cells behind the summary are a part of their own."""
+    summary = [cell.number for cell in notebook.cells if "part-summary" in cell.tags]
+    further = [cell.number for cell in notebook.cells if "part-further" in cell.tags]
+    if further and summary and further[0] < summary[0]:
+        yield further[0], "the part 'further' must come after 'summary'"
+    ran = [cell.number for cell in notebook.cells if cell.runs and summary and cell.number > summary[0]]
+    unmarked = [number for number in ran if not further or number < further[0]]
+    if len(unmarked) > 1:  # one cell tells how the claims replicate
+        yield unmarked[1], "runs behind the summary: tag the first cell of that part part-further"
+
+
 def exercise_pattern(notebook: StoredNotebook) -> Found:
     yield from pattern.faults(notebook.raw["cells"], chapter=int(notebook.path.name[:2]))
 
@@ -213,4 +263,4 @@ RULES: tuple[Rule, ...] = (
     stripped_outputs, execution_order, stored_errors, missed_claims, stored_stderr, machine_paths, timings,
     vector_figures, alt_text, dead_links, ignored_share, skip_tags, size, leftovers,
 )  # fmt: skip
-CHAPTER_RULES: tuple[Rule, ...] = (parameters_cell, skeleton, exercise_pattern)
+CHAPTER_RULES: tuple[Rule, ...] = (parameters_cell, skeleton, folded, one_sitting, going_further, exercise_pattern)

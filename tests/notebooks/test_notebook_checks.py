@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tests.notebooks.rules import RULES, SKELETON, faults
+from tests.notebooks.rules import CHAPTER_RULES, RULES, SKELETON, faults
 
 PIXEL = "iVBORw0KGgo="
 HOME = "/ho" + "me/ada"  # in two parts, so that this file holds no path of a machine itself
@@ -33,15 +33,17 @@ def good() -> Any:
             "claim('a', True)",
             outputs=[stdout("✓ 74.1/92.5 and https://example.org/a/b, 5 shots  [+3.4, 95 % +2.1 … +4.6; 12]\n")],
         ),
-        new_code_cell("draw()", metadata={"alt": "a line that rises"}, outputs=[figure()]),
-        new_code_cell("timeit()", metadata={"tags": ["nbval-ignore-output"]}, outputs=[stdout("in 3.2 s, 20 it/s")]),
+        new_code_cell("draw()", metadata={"alt": "a line that rises", "tags": ["your-turn"]}, outputs=[figure()]),
+        new_code_cell(
+            "timeit()", metadata={"tags": ["nbval-ignore-output", "your-turn"]}, outputs=[stdout("in 3.2 s, 20 it/s")]
+        ),
         new_code_cell("x = 1"),
         new_code_cell("never()", metadata={"tags": ["nbval-skip", "skip-execution"]}),
         new_code_cell(""),
     ]
     for count, cell in enumerate(code[:5], 1):
         cell.execution_count = count
-    page = [new_markdown_cell("![a picture](picture.png) [next](04_good.ipynb#top) [web](https://example.org)")]
+    page = [new_markdown_cell("![a picture](picture.png) [next](03_good.ipynb#top) [web](https://example.org)")]
     return new_notebook(cells=[*parts[:2], *code, *parts[2:], *page])
 
 
@@ -69,6 +71,18 @@ def swap_parts(notebook: Any) -> None:
 def ignore_all(notebook: Any) -> None:
     for name in ("claim", "figure", "quiet"):
         notebook.cells[CODE[name]].metadata.setdefault("tags", []).append("nbval-ignore-output")
+
+
+def tell(notebook: Any, words: int) -> None:
+    notebook.cells[0].source += " word" * words
+
+
+def further_first(notebook: Any) -> None:
+    notebook.cells[0].metadata.tags.append("part-further")
+
+
+def run_behind(notebook: Any) -> None:
+    notebook.cells += [new_code_cell("x = 2", execution_count=number) for number in (6, 7)]
 
 
 ERROR = new_output("error", ename="ValueError", evalue="x", traceback=[])
@@ -103,10 +117,18 @@ FAULTS: list[tuple[str, str, Callable[[Any], None]]] = [
      edit("parameters", source='profile = "quick"\ndevice = "auto"\nseed = int("0")')),
     ("skeleton", "the part 'summary' must come after 'quiz'", swap_parts),
     ("skeleton", "the part 'objectives' is missing", lambda notebook: notebook.cells.pop(0)),
+    ("folded", "in JupyterLab or in the book only", edit("quiet", metadata={"tags": ["hide-input"]})),
+    ("one-sitting", " words before the exercises", lambda notebook: tell(notebook, 2300)),
+    ("one-sitting", " lines of code before the exercises", edit("quiet", source="x = 1\n\n# why\n" * 451)),
+    ("one-sitting", "lines of code are folded",
+     edit("quiet", source="x = 1\n" * 9, metadata={"tags": ["hide-input"], "jupyter": {"source_hidden": True}})),
+    ("one-sitting", "1 cells are tagged your-turn", edit("figure", metadata={"alt": "a line"})),
+    ("going-further", "must come after 'summary'", further_first),
+    ("going-further", "runs behind the summary", run_behind),
 ]  # fmt: skip
 
 
-def stored(notebook: Any, folder: Path, name: str = "04_good.ipynb") -> Path:
+def stored(notebook: Any, folder: Path, name: str = "03_good.ipynb") -> Path:
     (folder / "picture.png").touch()
     nbformat.write(notebook, folder / name)
     return folder / name
@@ -126,10 +148,10 @@ def test_each_fault_is_found(rule: str, says: str, spoil: Callable[[Any], None],
 
 def test_every_rule_is_tried() -> None:
     tried = {rule for rule, _, _ in FAULTS}
-    assert {rule.__name__.replace("_", "-") for rule in RULES} <= tried
+    assert {rule.__name__.replace("_", "-") for rule in RULES + CHAPTER_RULES} - {"exercise-pattern"} <= tried
 
 
 def test_pages_need_no_skeleton(tmp_path: Path) -> None:
     page = new_notebook(cells=[new_markdown_cell("# Glossary")])
     assert faults(stored(page, tmp_path, "glossary.ipynb")) == []
-    assert {fault.rule for fault in faults(stored(page, tmp_path))} == {"parameters-cell", "skeleton"}
+    assert {fault.rule for fault in faults(stored(page, tmp_path))} == {"parameters-cell", "skeleton", "one-sitting"}
