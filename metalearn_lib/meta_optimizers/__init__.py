@@ -4,6 +4,7 @@ from metalearn_lib.meta_optimizers.checks import DetachedLoss, finite_difference
 from metalearn_lib.meta_optimizers.hypergradient import HypergradientDescent, HypergradientSGD
 from metalearn_lib.meta_optimizers.learned import LearnedOptimizer, RuleLearner, preprocess
 from metalearn_lib.meta_optimizers.problems import Problems, fresh_weights
+from metalearn_lib.meta_optimizers.races import StepsNeeded, steps_needed
 from metalearn_lib.meta_optimizers.rules import Adam, Curves, GradientDescent, Rule, minimise, tuned, tuned_for
 from metalearn_lib.meta_optimizers.unrolled import Unrolled
 
@@ -18,12 +19,14 @@ __all__ = [
     "Problems",
     "Rule",
     "RuleLearner",
+    "StepsNeeded",
     "Unrolled",
     "finite_differences",
     "fresh_weights",
     "hyper_gradients",
     "minimise",
     "preprocess",
+    "steps_needed",
     "tuned",
     "tuned_for",
 ]

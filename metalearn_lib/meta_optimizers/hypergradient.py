@@ -2,7 +2,7 @@
 
 How would the loss now differ, had the last rate been larger? By −gₜ · dₜ₋₁: minus the gradient now times the direction
 of the last step. One dot product a step, one extra copy of the weights; no second derivative is needed.
-`HypergradientSGD` is an optimizer for one model; `HypergradientDescent` is the same rule for many problems side by side.
+`HypergradientSGD` is an optimizer for one model, `HypergradientDescent` the same rule for many problems side by side.
 Chapter 02
 """
 
@@ -125,8 +125,8 @@ class HypergradientDescent:
         check_options("HypergradientDescent", rate=self.rate)
         if not 0 <= self.hyper_rate < math.inf or any(part < 1 for part in self.parts):
             raise ValueError(
-                f"HypergradientDescent(hyper_rate={self.hyper_rate}, parts={self.parts}): need a finite hyper_rate ≥ 0, and "
-                "parts of at least one weight"
+                f"HypergradientDescent(hyper_rate={self.hyper_rate}, parts={self.parts}): need a finite hyper_rate ≥ 0, "
+                "and parts of at least one weight"
             )
 
     @property
@@ -137,7 +137,9 @@ class HypergradientDescent:
     def start(self, phi: Tensor) -> State:
         """No last gradient, and the first rate for every part; raises ValueError where parts and weights differ."""
         if self.parts and sum(self.parts) != phi.shape[1]:
-            raise ValueError(f"HypergradientDescent: parts of {sum(self.parts)} weights, the problem has {phi.shape[1]}")
+            raise ValueError(
+                f"HypergradientDescent: parts of {sum(self.parts)} weights, the problem has {phi.shape[1]}"
+            )
         return torch.zeros_like(phi), phi.new_full((len(phi), max(1, len(self.parts))), self.rate)
 
     def move(self, gradients: Tensor, state: State, number: int) -> tuple[Tensor, State]:
