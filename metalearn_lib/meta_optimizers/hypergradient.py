@@ -125,8 +125,8 @@ class HypergradientDescent:
         check_options("HypergradientDescent", rate=self.rate)
         if not 0 <= self.hyper_rate < math.inf or any(part < 1 for part in self.parts):
             raise ValueError(
-                f"HypergradientDescent(hyper_rate={self.hyper_rate}, parts={self.parts}): need a finite hyper_rate ≥ 0, "
-                "and parts of at least one weight"
+                f"HypergradientDescent(hyper_rate={self.hyper_rate}, parts={self.parts}): need hyper_rate ≥ 0 and "
+                "finite, and parts of at least one weight"
             )
 
     @property
