@@ -1,13 +1,16 @@
 """Hypergradient descent (Baydin et al., 2018): a learning rate that follows its own gradient while the model trains.
 
 How would the loss now differ, had the last rate been larger? By −gₜ · dₜ₋₁: minus the gradient now times the direction
-of the last step. One dot product a step, one extra copy of the weights; no second derivative is needed.   Chapter 02
+of the last step. One dot product a step, one extra copy of the weights; no second derivative is needed.
+`HypergradientSGD` is an optimizer for one model, `HypergradientDescent` the same rule for many problems side by side.
+Chapter 02
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, overload
 
 import torch
@@ -15,6 +18,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from metalearn_lib.errors import TrainingDiverged, check_options
+from metalearn_lib.meta_optimizers.rules import State
 
 Groups = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -97,3 +101,51 @@ class HypergradientSGD(Optimizer):
                     what = f"{name} of parameter {number} has {shapes}"
                     raise ValueError(f"{type(self).__name__}: the state is of another model: {what}")
         super().load_state_dict(state_dict)
+
+
+@dataclass(frozen=True)
+class HypergradientDescent:
+    """SGD-HD as a `Rule` for `Problems`: every problem has rates of its own, α ← α + β gₜ · gₜ₋₁ (eq. 5–7).
+
+    `parts` are numbers of consecutive weights that share a rate: `Problems.layers` for one rate per layer; empty for a
+    single rate. The state holds the last gradient [T, P] and the rates [T, parts].   Chapter: 02
+
+    >>> rule = HypergradientDescent(0.1, hyper_rate=0.01)
+    >>> _, state = rule.move(torch.ones(1, 3), rule.start(torch.zeros(1, 3)), 1)
+    >>> _, (_, rates) = rule.move(torch.ones(1, 3), state, 2)
+    >>> rates  # 0.1 + 0.01 · 3
+    tensor([[0.1300]])
+    """
+
+    rate: float
+    hyper_rate: float
+    parts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_options("HypergradientDescent", rate=self.rate)
+        if not 0 <= self.hyper_rate < math.inf or any(part < 1 for part in self.parts):
+            raise ValueError(
+                f"HypergradientDescent(hyper_rate={self.hyper_rate}, parts={self.parts}): need hyper_rate ≥ 0 and "
+                "finite, and parts of at least one weight"
+            )
+
+    @property
+    def name(self) -> str:
+        what = "rates per layer that learn" if self.parts else "a rate that learns"
+        return f"{what} with β = {self.hyper_rate:g}"
+
+    def start(self, phi: Tensor) -> State:
+        """No last gradient, and the first rate for every part; raises ValueError where parts and weights differ."""
+        if self.parts and sum(self.parts) != phi.shape[1]:
+            raise ValueError(
+                f"HypergradientDescent: parts of {sum(self.parts)} weights, the problem has {phi.shape[1]}"
+            )
+        return torch.zeros_like(phi), phi.new_full((len(phi), max(1, len(self.parts))), self.rate)
+
+    def move(self, gradients: Tensor, state: State, number: int) -> tuple[Tensor, State]:
+        last, rates = state
+        parts = list(self.parts) or [gradients.shape[1]]
+        products = torch.stack([part.sum(1) for part in (gradients * last).split(parts, 1)], 1)  # [T, parts]
+        rates = rates + self.hyper_rate * products
+        spread = rates.repeat_interleave(torch.tensor(parts, device=rates.device), 1)  # [T, P]
+        return -spread * gradients, (gradients, rates)

@@ -44,6 +44,15 @@ class Problems:
     def __len__(self) -> int:
         return len(self.support_y)
 
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """How many weights each layer has, weight and bias together, in the order of the columns of φ."""
+        sizes: dict[str, int] = {}
+        for name, shape in self._shapes.items():
+            layer = name.rpartition(".")[0]
+            sizes[layer] = sizes.get(layer, 0) + shape.numel()
+        return tuple(sizes.values())
+
     def start(self, *, seed: int) -> Tensor:
         """Fresh weights φ [T, P], every problem its own; the same seed gives the same ones."""
         fresh = fresh_weights(self.model, len(self), seed=seed)

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from metalearn_lib.errors import TrainingDiverged
-from metalearn_lib.meta_optimizers import HypergradientSGD, finite_differences
+from metalearn_lib.meta_optimizers import HypergradientDescent, HypergradientSGD, Problems, finite_differences
+from tests.meta_optimizers.blobs import blobs
 
 KINDS = {
     "sgd": (lambda p, **kw: HypergradientSGD(p, lr=0.1, **kw), lambda p: torch.optim.SGD(p, lr=0.1)),
@@ -137,3 +138,38 @@ BAD = [{"lr": 0.0}, {"lr": -1.0}, {"lr": float("nan")}, {"hyper_lr": -1.0}, {"mo
 def test_settings_that_make_no_sense_are_refused(problem, bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         HypergradientSGD(problem[0].parameters(), **bad)
+
+
+def test_many_problems_side_by_side_take_the_steps_of_each_alone():
+    problems = Problems(nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)).double(), blobs(3))
+    assert problems.layers == (30, 14)
+    for parts in ((), problems.layers):
+        rule = HypergradientDescent(0.1, hyper_rate=0.05, parts=parts)
+        phi = problems.start(seed=1).double()
+        alone = [{n: w[t].clone().requires_grad_() for n, w in problems.weights(phi).items()} for t in range(3)]
+        state = rule.start(phi)
+        for number in range(1, 6):
+            _, gradients = problems.gradients(phi, *problems.draw(torch.Generator()))
+            moves, state = rule.move(gradients, state, number)
+            phi = phi + moves
+        for t, weights in enumerate(alone):
+            groups = [list(weights.values())] if not parts else [list(weights.values())[i : i + 2] for i in (0, 2)]
+            optimizer = HypergradientSGD([{"params": group} for group in groups], lr=0.1, hyper_lr=0.05)
+            for _ in range(5):
+                optimizer.zero_grad()
+                outputs = torch.func.functional_call(problems.model, weights, problems.support_x[t])
+                nn.functional.cross_entropy(outputs, problems.support_y[t]).backward()
+                optimizer.step()
+            torch.testing.assert_close(state[1][t].tolist(), optimizer.rates, atol=1e-10, rtol=0)
+            torch.testing.assert_close(torch.cat([w.flatten() for w in weights.values()]), phi[t], atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("options", [{"hyper_rate": -1.0}, {"hyper_rate": 0.1, "parts": (0, 3)}, {"rate": 0.0}])
+def test_the_rule_refuses_options_out_of_range(options):
+    with pytest.raises(ValueError, match="HypergradientDescent"):
+        HypergradientDescent(**{"rate": 0.1, "hyper_rate": 0.1} | options)
+
+
+def test_the_rule_refuses_parts_of_another_model():
+    with pytest.raises(ValueError, match="parts of 5 weights, the problem has 4"):
+        HypergradientDescent(0.1, 0.1, parts=(2, 3)).start(torch.zeros(1, 4))
