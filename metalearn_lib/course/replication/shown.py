@@ -24,8 +24,9 @@ def replicated(scores: Mapping[str, Score], *, chapter: str, name: str) -> dict[
     Give the scores of this training by row, the chapter's number, and a name for the table or figure that is the same
     on every seed. Where at least three seeds hold all rows, the values of a returned score are one mean a seed, and
     rows compare seed by seed; elsewhere the scores come back as they are. One printed line says which, over how many
-    trainings, and whether the library or the chapter has changed since. Under `metalearn replicate` the means are
-    noted down. Raises ValueError for an unknown chapter, or a `replication.json` that cannot be read.
+    trainings (those of this run, for scores of `Score.over_trainings`), and whether the library or the chapter has
+    changed since. Under `metalearn replicate` the means are noted down. Raises ValueError for an unknown chapter, or a
+    `replication.json` that cannot be read.
 
     For what is shown, in a cell tagged `nbval-ignore-output`; a claim about these numbers would not fail on any seed.
 
@@ -43,7 +44,11 @@ def replicated(scores: Mapping[str, Score], *, chapter: str, name: str) -> dict[
     shared = [set(by_row.get(row, {})) for row in scores]
     seeds = sorted(map(int, set.intersection(*shared))) if shared else []
     if len(seeds) < LEAST:
-        print(f"intervals over the episodes of one training: `metalearn replicate {chapter}` stores more trainings")
+        over = {score.over for score in scores.values()}
+        trained = "trainings" in over
+        here = "the trainings of this run" if trained else "the episodes of one training"
+        apart = " (rows without training: over its episodes)" if trained and len(over) > 1 else ""
+        print(f"intervals over {here}{apart}: `metalearn replicate {chapter}` stores more trainings")
         return dict(scores)
     older = _OLDER if set(seeds) & set(stored.older(about)) else ""
     print(f"intervals over {len(seeds)} trainings (seeds {seeds_text(seeds)}){older}")

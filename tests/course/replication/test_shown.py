@@ -53,6 +53,17 @@ def test_scores_over_trainings_where_three_are_stored(path: Path, capsys: pytest
         assert replicated(**{"scores": GIVEN, "chapter": "03", **other}) == other.get("scores", GIVEN)  # type: ignore[arg-type]
 
 
+def test_scores_over_the_trainings_of_this_run_are_called_so(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained = Score.of([0.5, 0.6, 0.7], over="trainings")
+    for given, said in (
+        ({"maml": trained}, "over the trainings of this run: `"),
+        ({"maml": trained, "floor": GIVEN["floor"]}, "over the trainings of this run (rows without training: over its"),
+        (GIVEN, "over the episodes of one training: `"),
+    ):
+        assert replicated(given, chapter="03", name="news") == given
+        assert said in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("changed", ["library", "cells"])
 def test_it_says_where_the_edition_is_an_older_one(
     path: Path, changed: str, write_notebook: Any, capsys: pytest.CaptureFixture[str]
