@@ -42,6 +42,8 @@ from .core import (
         "a guess is one of N classes, whatever K is": lambda n, k, q: (n * k, n * q, 1 / (n * k)),
         "this is the number of classes, not a share": lambda n, k, q: (n * k, n * q, n),
         "these are points; accuracies of this course are shares": lambda n, k, q: (n * k, n * q, 100 / n),
+        "1/3 is no short decimal: do not round": lambda n, k, q: (n * k, n * q, round(1 / n, 2)),
+        "rounded to one decimal": lambda n, k, q: (n * k, n * q, round(1 / n, 1)),
         "// throws the fraction away, / keeps it": lambda n, k, q: (n * k, n * q, 1 // n),
     },
     returns="three numbers (support, query, chance)",
@@ -49,7 +51,7 @@ from .core import (
 )
 def episode_size(answer: Answer, cases: Cases) -> Iterator[Any]:
     """How many support texts and queries an episode has, and what guessing gets."""
-    for n, k, q in [(5, 1, 15), (10, 5, 4)] if cases == "shown" else [(2, 7, 1), (64, 1, 3)]:
+    for n, k, q in [(5, 1, 15), (10, 5, 4), (3, 2, 6)] if cases == "shown" else [(2, 7, 1), (64, 1, 3)]:
         given = f"{n} ways, {k} shot{'s' * (k > 1)} and {q} quer{'ies' if q > 1 else 'y'} a class"
         yield answer.expect(given, n, k, q, hint=(1, 1, 2))
 
@@ -64,9 +66,9 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
     given = f"{len(labels)} texts of {len(sizes)} classes"
     names = ("train", "valid", "test")
 
-    def split(labels: Sequence[str], seed: int) -> list[list[int]]:
-        left = "the classes left over belong to test"
-        return partition(answer(labels, n_train, n_valid, seed), names, len(labels), given=given, hint=2, left=left)
+    def split(labels: Sequence[str], seed: int, *, valid: int = n_valid) -> list[list[int]]:
+        left = "all texts of the classes left over belong to test"
+        return partition(answer(labels, n_train, valid, seed), names, len(labels), given=given, hint=2, left=left)
 
     drawn = [split(labels, seed) for seed in range(40)]
     yield "every text once"
@@ -82,13 +84,20 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
         cause = "the order is train, valid, test" if sorted(counts) == sorted(wanted) else ""
         asked = f"{given}, n_train={n_train} and n_valid={n_valid}"
         expect(counts == wanted, asked, f"{wanted} classes", f"{counts}", cause=cause, hint=1)
+    other = [len({labels[i] for i in part}) for part in split(labels, 0, valid=n_valid + 1)]
+    asked, wish = f"{given}, n_train={n_train} and n_valid={n_valid + 1}", [n_train, n_valid + 1, wanted[2] - 1]
+    cause = "the numbers of classes are those of `n_train` and `n_valid`, not fixed ones"
+    expect(other == wish, asked, f"{wish} classes", f"{other}", cause=cause, hint=1)
     yield "as many classes as ordered"
     expect_repeatable(split, labels, "split", "a generator made of `seed`", hint=3)
     yield "same seed, same split"
     for name, there in zip(names, zip(*classes, strict=True), strict=True):
         seen, wish = len(set.union(*there)), f"every class in {name} now and then"
-        cause = "the classes are not drawn: always the same ones come first"
+        cause = "the classes are not drawn by `seed`: always the same ones come first"
         expect(seen == len(sizes), "40 seeds", wish, f"only {seen} of them", cause=cause, hint=3)
+    different = len({tuple(tuple(sorted(part)) for part in parts) for parts in classes})
+    wish, cause = f"more than {2 * len(sizes)} different splits", "the classes are turned round in a ring, not shuffled"
+    expect(different > 2 * len(sizes), "40 seeds", wish, f"{different}", cause=cause, hint=3)
     yield "drawn at random"
 
 
@@ -137,6 +146,9 @@ def leaky_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
         cause = "every support text comes back each time: they are copied, or a second generator has the same seed"
     elif len({*shared}) == 1:
         cause = "the same number in each episode: do not choose which texts leak, draw"
+    elif len({*sizes}) == 1 and _alike(support, n, labels):
+        cause = "of every class the texts at the same places come: one generator for the whole episode, made once"
+        fail(many, "draws of each class of their own", "the same draw for each", cause=cause, hint=2)
     near = abs(total - expected) < 5 * math.sqrt(expected)
     expect(near, many, f"about {expected:.0f} shared texts", f"{total}", cause=cause, hint=2)
     for name, part in (("support", support), ("query", query)):
@@ -148,6 +160,13 @@ def leaky_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
     cause = "draw from a generator made of `seed`; a set has no fixed order, sort it"
     expect(same, "the same seed twice", "the same episode", "two different ones", cause=cause, hint=2)
     yield "same seed, same episode"
+
+
+def _alike(support: np.ndarray, n_way: int, labels: np.ndarray) -> bool:
+    """Whether in nearly all episodes the texts of each class stand at the same places among those of their class."""
+    place = np.array([(labels[:i] == label).sum() for i, label in enumerate(labels)])
+    places = place[support].reshape(len(support), n_way, -1)  # [episodes, N, K]
+    return float((places == places[:, :1]).all((1, 2)).mean()) > 0.5
 
 
 def _std(values: np.ndarray) -> float:
@@ -184,7 +203,11 @@ _needed = _planned()
         "Student's t is for the pilot's few episodes; the study will have many: 1.96": _planned(
             lambda a, b: (Score.of(a - b).high - (a - b).mean()) * len(a) ** 0.5, z=1
         ),
-        "the variance, squared once more": _planned(lambda a, b: (a - b).var(ddof=1)),
+        "take 1.96, not 2": _planned(z=2),
+        "1.645 is for 90 %, 1.96 for 95 %": _planned(z=1.645),
+        "the sign of a difference counts: no abs": _planned(lambda a, b: _std(np.abs(a - b))),
+        "square first, then round up": lambda a, b, h: max(2, math.ceil(1.96 * _differences(a, b) / h) ** 2),
+        "far too few: the deviation of the differences is `(a - b).std(ddof=1)`": lambda a, b, h: 2,
         "the new study stands alone: do not take the pilot off": lambda a, b, h: _needed(a, b, h) - len(a),
     },
     tolerance=1e-6,

@@ -85,6 +85,17 @@ def changed_leak(change: Callable[[list[Any]], Any]) -> Any:
     return lambda labels, **options: change(list(leak(from_all)(labels, **options)))
 
 
+def drawn_anew(labels: np.ndarray, *, n_way: int, k_shot: int, n_query: int, seed: int) -> Any:
+    """Two generators, made anew for each class."""
+    rng, support, query = np.random.default_rng(seed), [], []
+    for name in rng.choice(np.unique(labels), size=n_way, replace=False):
+        members = np.flatnonzero(labels == name)
+        support.extend(np.random.default_rng(seed).choice(members, size=k_shot, replace=False))
+        query.extend(np.random.default_rng(seed + 1).choice(members, size=n_query, replace=False))
+    y = np.arange(n_way)
+    return np.array(support), np.repeat(y, k_shot), np.array(query), np.repeat(y, n_query)
+
+
 def unseeded(labels: np.ndarray, **options: Any) -> Any:
     return leak(from_all)(labels, **{**options, "seed": random.randrange(10**6)})
 
@@ -127,7 +138,7 @@ RIGHT = [
 ]
 WRONG = [
     (SPLIT, changed_split(lambda y, parts: np.array_split(np.arange(len(y)), 3)), "you cut a list of texts; draw the"),
-    (SPLIT, by_names(lambda labels, _: sorted({*labels})), "the classes are not drawn: always the same ones"),
+    (SPLIT, by_names(lambda labels, _: sorted({*labels})), "the classes are not drawn by `seed`: always the same ones"),
     (SPLIT, by_names(lambda labels, _: names_of(labels, random.randrange(999))), "the same seed twice I expected"),
     (
         SPLIT,
@@ -137,7 +148,10 @@ WRONG = [
     (SPLIT, by_names(names_of, turn=(2, 1, 0)), "[3, 1, 2] classes, got [2, 1, 3]: the order is train, valid, test"),
     (SPLIT, by_names(names_of, turn=(0, 1)), "three lists of positions, (train, valid, test), got a list of 2"),
     (SPLIT, by_names(names_of, turn=(0, 1, 1)), "I expected each text once, got"),
-    (SPLIT, lambda *a: [*library_split(*a)[:2], []], "the classes left over belong to test; see hint 2"),
+    (SPLIT, lambda *a: [*library_split(*a)[:2], []], "classes left over belong to test; see hint 2"),
+    (SPLIT, by_names(lambda y, seed: np.roll(sorted({*y}), seed)), "turned round in a ring, not shuffled"),
+    (SPLIT, lambda y, n, m, seed: library_split(y, 3, 1, seed), "are those of `n_train` and `n_valid`, not fixed ones"),
+    (SPLIT, by_names(lambda y, _: names_of(y, 0)), "the classes are not drawn by `seed`"),
     (SPLIT, changed_split(lambda y, parts: [[y[i] for i in p] for p in parts]), "not the names of their classes"),
     (SPLIT, changed_split(lambda y, parts: [np.isin(range(len(y)), p) for p in parts]), "np.flatnonzero makes"),
     (SPLIT, changed_split(lambda y, parts: [[p, [0]] for p in parts]), "whole numbers in one row"),
@@ -152,6 +166,7 @@ WRONG = [
     (LEAK, leak(lambda rng, m, s, q: [s[0], *honest(rng, m, s, q - 1)]), "the same number in each episode"),
     (LEAK, leak(lambda rng, m, s, q: m[:q]), "most of the 40 texts in a query set, got 15 of them"),
     (LEAK, leak(lambda rng, *a: (honest, from_all)[rng.integers(2)](rng, *a)), "from all texts of the class alike;"),
+    (LEAK, drawn_anew, "one generator for the whole episode, made once; see hint 2"),
     (LEAK, own_classes, "choose the classes once, for support and queries; see hint 1"),
     (LEAK, unseeded, "the same seed twice I expected the same episode, got two different ones"),
     (LEAK, changed_leak(lambda parts: parts[::2]), "four arrays (support, support_y, query, query_y), got a list of 2"),
@@ -168,4 +183,10 @@ WRONG = [
     (LOOP, changed_loop(lambda rows: [[0.0, *part] for part in rows]), "the first is after two episodes: one has no"),
     (LOOP, changed_loop(lambda rows: [part[-1:] for part in rows]), "8 running means, after 2, 3, … 9 episodes, got 1"),
 ]
-HIDDEN = [("episode_size", lambda *shape: {(5, 1, 15): (5, 75, 0.2), (10, 5, 4): (50, 40, 0.1)}[shape], "KeyError")]
+HIDDEN = [
+    (
+        "episode_size",
+        lambda *shape: {(5, 1, 15): (5, 75, 0.2), (10, 5, 4): (50, 40, 0.1), (3, 2, 6): (6, 18, 1 / 3)}[shape],
+        "KeyError",
+    )
+]
