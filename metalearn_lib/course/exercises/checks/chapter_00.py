@@ -85,9 +85,9 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
         asked = f"{given}, n_train={n_train} and n_valid={n_valid}"
         expect(counts == wanted, asked, f"{wanted} classes", f"{counts}", cause=cause, hint=1)
     other = [len({labels[i] for i in part}) for part in split(labels, 0, valid=n_valid + 1)]
-    asked, wish = f"{given}, n_train={n_train} and n_valid={n_valid + 1}", [n_train, n_valid + 1, wanted[2] - 1]
+    asked, changed = f"{given}, n_train={n_train} and n_valid={n_valid + 1}", [n_train, n_valid + 1, wanted[2] - 1]
     cause = "the numbers of classes are those of `n_train` and `n_valid`, not fixed ones"
-    expect(other == wish, asked, f"{wish} classes", f"{other}", cause=cause, hint=1)
+    expect(other == changed, asked, f"{changed} classes", f"{other}", cause=cause, hint=1)
     yield "as many classes as ordered"
     expect_repeatable(split, labels, "split", "a generator made of `seed`", hint=3)
     yield "same seed, same split"
