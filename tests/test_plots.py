@@ -309,6 +309,11 @@ class TestDiagram:
         ]  # fmt: skip
         assert overlaps(figure) == []
 
+    def test_what_returns_is_called_as_asked(self):
+        figure = plots.diagram(BOXES, ARROWS, back=[("loss", "start", "")], back_label="update of θ", title="A loop")
+        assert [text.get_text() for text in figure.legends[0].get_texts()][-1] == "update of θ"
+        assert overlaps(figure) == []
+
     def test_one_row_and_no_gradient(self):
         figure = plots.diagram({"a": (0, 0, "data"), "b": (3, 0, "data")}, [("a", "b", "")], title="A line")
         assert [text.get_text() for text in figure.legends[0].get_texts()] == ["data"]

@@ -1,17 +1,20 @@
-"""A diagram of a computation: what flows where, what is learned, how the gradient returns.   Chapters 02, 03."""
+"""A diagram of a computation: what flows where, what is learned, how the gradient returns.   Chapters 00, 02, 03."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.text import Text
 
 from metalearn_lib.plots.style import PALETTE, canvas, styled
 
 KINDS = {"data": "#E3E3E3", "computed": "#FFFFFF", "learned": "#FFE3B3"}
 _MEANING = {"data": "data", "computed": "computed", "learned": "learned across tasks"}
+_DASHED = (0, (4, 2))
 
 
 @styled
@@ -20,15 +23,17 @@ def diagram(
     arrows: Sequence[tuple[str, str, str]],
     *,
     back: Sequence[tuple[str, str, str]] = (),
+    back_label: str = "gradient, backwards",
     title: str,
     width: float = 8.6,
     height: float = 3.4,
 ) -> Figure:
-    """Boxes with arrows between them; `back` are gradients, dashed and curved.
+    """Boxes with arrows between them; what returns, such as gradients, is `back`, dashed and curved.
 
     `boxes` maps the text of a box (it may hold a line break and mathematics) to its column and row, of any unit, rows
     counted downwards, and its kind: "data", "computed" or "learned". An arrow is (from, to, what flows), the last may
-    be empty. Raises ValueError for another kind, and for an arrow that ends at no box.
+    be empty. `back_label` is what the key calls the arrows of `back`. Raises ValueError for another kind, and for an
+    arrow that ends at no box.
 
     >>> figure = diagram(
     ...     {"support": (0, 0, "data"), "learner": (1, 0, "learned"), "loss": (2, 0, "computed")},
@@ -36,7 +41,7 @@ def diagram(
     ...     back=[("loss", "learner", "gradient")], title="A loss moves the learner",
     ... )
 
-    Chapter: 02, 03
+    Chapter: 00, 02, 03
     """
     for name, (_, _, kind) in boxes.items():
         if kind not in KINDS:
@@ -63,17 +68,8 @@ def diagram(
     for start, end, label in arrows:
         _arrow(axes, place, drawn, start, end, label, color="#333333", line="-", bend=0.0)
     for start, end, label in back:
-        _arrow(
-            axes,
-            place,
-            drawn,
-            start,
-            end,
-            label,
-            color=PALETTE[1],
-            line=(0, (4, 2)),
-            bend=0.3 if place[end] < place[start] else -0.3,
-        )
+        bend = 0.3 if place[end] < place[start] else -0.3
+        _arrow(axes, place, drawn, start, end, label, color=PALETTE[1], line=_DASHED, bend=bend)
     kinds = {kind for _, _, kind in boxes.values()}
     key: list[Patch | Line2D] = [
         Patch(facecolor=face, edgecolor="#333333", label=_MEANING[kind])
@@ -81,7 +77,7 @@ def diagram(
         if kind in kinds
     ]
     if back:
-        key.append(Line2D([], [], color=PALETTE[1], linestyle=(0, (4, 2)), label="gradient, backwards"))
+        key.append(Line2D([], [], color=PALETTE[1], linestyle=_DASHED, label=back_label))
     figure.legend(handles=key, loc="lower center", ncols=len(key))
     return figure
 
@@ -94,7 +90,19 @@ def _inches(numbers: Mapping[str, float], low: float, high: float) -> dict[str, 
     return {name: low + (high - low) * (number - least) / (most - least) for name, number in numbers.items()}
 
 
-def _arrow(axes, place, drawn, start, end, label, *, color, line, bend) -> None:  # type: ignore[no-untyped-def]
+def _arrow(
+    axes: Axes,
+    place: Mapping[str, tuple[float, float]],
+    drawn: Mapping[str, Text],
+    start: str,
+    end: str,
+    label: str,
+    *,
+    color: str,
+    line: str | tuple[int, tuple[int, int]],
+    bend: float,
+) -> None:
+    """One arrow from box to box; `place` is where a box stands, `line` a line style of matplotlib."""
     (x0, y0), (x1, y1) = place[start], place[end]
     axes.annotate(
         "", xy=(x1, y1), xytext=(x0, y0), zorder=2,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import random
@@ -42,7 +43,12 @@ from .core import (
         "a guess is one of N classes, whatever K is": lambda n, k, q: (n * k, n * q, 1 / (n * k)),
         "this is the number of classes, not a share": lambda n, k, q: (n * k, n * q, n),
         "these are points; accuracies of this course are shares": lambda n, k, q: (n * k, n * q, 100 / n),
-        "1/3 is no short decimal: do not round": lambda n, k, q: (n * k, n * q, round(1 / n, 2)),
+        "a share such as 1/3 or 1/64 is no short decimal: do not round": lambda n, k, q: (
+            n * k,
+            n * q,
+            round(1 / n, 2),
+        ),
+        "rounded to three decimals": lambda n, k, q: (n * k, n * q, round(1 / n, 3)),
         "rounded to one decimal": lambda n, k, q: (n * k, n * q, round(1 / n, 1)),
         "// throws the fraction away, / keeps it": lambda n, k, q: (n * k, n * q, 1 // n),
     },
@@ -66,9 +72,10 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
     given = f"{len(labels)} texts of {len(sizes)} classes"
     names = ("train", "valid", "test")
 
-    def split(labels: Sequence[str], seed: int, *, valid: int = n_valid) -> list[list[int]]:
-        left = "all texts of the classes left over belong to test"
-        return partition(answer(labels, n_train, valid, seed), names, len(labels), given=given, hint=2, left=left)
+    def split(labels: Sequence[str], seed: int, train: int = n_train, valid: int = n_valid) -> list[list[int]]:
+        got = answer(labels, train, valid, seed)
+        causes = {"again": "shuffle the classes once, and cut that list in three", "left": _left_out(labels, got)}
+        return partition(got, names, len(labels), given=given, hint=2, **causes)
 
     drawn = [split(labels, seed) for seed in range(40)]
     yield "every text once"
@@ -84,10 +91,11 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
         cause = "the order is train, valid, test" if sorted(counts) == sorted(wanted) else ""
         asked = f"{given}, n_train={n_train} and n_valid={n_valid}"
         expect(counts == wanted, asked, f"{wanted} classes", f"{counts}", cause=cause, hint=1)
-    other = [len({labels[i] for i in part}) for part in split(labels, 0, valid=n_valid + 1)]
-    asked, changed = f"{given}, n_train={n_train} and n_valid={n_valid + 1}", [n_train, n_valid + 1, wanted[2] - 1]
     cause = "the numbers of classes are those of `n_train` and `n_valid`, not fixed ones"
-    expect(other == changed, asked, f"{changed} classes", f"{other}", cause=cause, hint=1)
+    for train, valid in ((n_train, n_valid + 1), (1, 1)):
+        counts = [len({labels[i] for i in part}) for part in split(labels, 0, train, valid)]
+        asked, wanted = f"{given}, n_train={train} and n_valid={valid}", [train, valid, len(sizes) - train - valid]
+        expect(counts == wanted, asked, f"{wanted} classes", f"{counts}", cause=cause, hint=1)
     yield "as many classes as ordered"
     expect_repeatable(split, labels, "split", "a generator made of `seed`", hint=3)
     yield "same seed, same split"
@@ -99,6 +107,19 @@ def disjoint_split(answer: Answer, cases: Cases) -> Iterator[Any]:
     wish, cause = f"more than {2 * len(sizes)} different splits", "the classes are turned round in a ring, not shuffled"
     expect(different > 2 * len(sizes), "40 seeds", wish, f"{different}", cause=cause, hint=3)
     yield "drawn at random"
+
+
+def _left_out(labels: Sequence[str], got: Any) -> str:
+    """Why texts are missing in three parts, as far as their classes tell."""
+    try:
+        train, valid, test = ({labels[i] for i in part} for part in got)
+    except (TypeError, ValueError, IndexError):  # no three rows of positions: told elsewhere
+        return ""
+    if not valid:
+        return "valid is empty: the slice names[a:b] ends before place b, and b is n_train + n_valid"
+    if train | valid | test == {*labels}:
+        return "a class brings all its texts, not some"
+    return "all texts of the classes left over belong to test"
 
 
 @self_check("0.3")
@@ -146,9 +167,8 @@ def leaky_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
         cause = "every support text comes back each time: they are copied, or a second generator has the same seed"
     elif len({*shared}) == 1:
         cause = "the same number in each episode: do not choose which texts leak, draw"
-    elif len({*sizes}) == 1 and _alike(support, n, labels):
-        cause = "of every class the texts at the same places come: one generator for the whole episode, made once"
-        fail(many, "draws of each class of their own", "the same draw for each", cause=cause, hint=2)
+    else:
+        _independent(labels, support, query, n, given=many)
     near = abs(total - expected) < 5 * math.sqrt(expected)
     expect(near, many, f"about {expected:.0f} shared texts", f"{total}", cause=cause, hint=2)
     for name, part in (("support", support), ("query", query)):
@@ -162,11 +182,35 @@ def leaky_episode(answer: Answer, cases: Cases) -> Iterator[Any]:
     yield "same seed, same episode"
 
 
-def _alike(support: np.ndarray, n_way: int, labels: np.ndarray) -> bool:
-    """Whether in nearly all episodes the texts of each class stand at the same places among those of their class."""
-    place = np.array([(labels[:i] == label).sum() for i, label in enumerate(labels)])
-    places = place[support].reshape(len(support), n_way, -1)  # [episodes, N, K]
-    return float((places == places[:, :1]).all((1, 2)).mean()) > 0.5
+def _independent(labels: np.ndarray, support: np.ndarray, query: np.ndarray, n_way: int, *, given: str) -> None:
+    """Fail if one draw of an episode tells something of another: then a generator was made twice.
+
+    `support` [episodes, N·K] and `query` [episodes, N·q] are positions. A draw is a text's quarter of its class.
+    """
+    before = np.array([(labels[:i] == label).sum() for i, label in enumerate(labels)])  # texts of its class before it
+    quarter = 4 * before // np.bincount(labels)[labels]
+    drawn = {name: quarter[part].reshape(len(part), n_way, -1) for name, part in (("s", support), ("q", query))}
+    classes = labels[support].reshape(len(support), n_way, -1)[:, :, 0]  # [episodes, N]
+    for a, b in itertools.combinations(range(n_way), 2):
+        for part in drawn.values():
+            cause = "of every class the texts at the same places come: one generator for the whole episode, made once"
+            if any(_depend(part[:, a, i], part[:, b, i]) for i in range(part.shape[2])):
+                fail(given, "draws of each class of their own", "the same draw for each", cause=cause, hint=2)
+    rows = {name: part.reshape(len(part), -1) for name, part in (*drawn.items(), ("c", classes))}
+    for one, other in itertools.combinations(rows, 2):
+        if any(_depend(x, y) for x, y in itertools.product(rows[one].T, rows[other].T)):
+            cause = "a second generator with the same seed repeats the numbers of the first: take one, made once"
+            fail(given, "draws that know nothing of each other", "one that follows another", cause=cause, hint=2)
+
+
+def _depend(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether two rows of small whole numbers depend on each other: χ², ten deviations above its mean."""
+    table = np.zeros((x.max() + 1, y.max() + 1))
+    np.add.at(table, (x, y), 1)
+    table = table[table.any(1)][:, table.any(0)]
+    chance = np.outer(table.sum(1), table.sum(0)) / len(x)
+    free = (table.shape[0] - 1) * (table.shape[1] - 1)
+    return float(((table - chance) ** 2 / chance).sum()) > free + 10 * math.sqrt(2 * free)
 
 
 def _std(values: np.ndarray) -> float:
@@ -192,7 +236,7 @@ _needed = _planned()
     reference=_needed,
     mistakes={
         "a part of an episode cannot be drawn: round up": _planned(turn=float),
-        "rounded down, the interval is a little too wide": _planned(turn=math.floor),
+        "rounded down here, the interval is a little too wide: round up": _planned(turn=math.floor),
         "one episode has no interval: never below 2": _planned(least=0),
         "paired: the deviation of the differences counts": _planned(lambda a, b: math.hypot(_std(a), _std(b))),
         "1.96 is missing: this is one standard error": _planned(z=1),
@@ -207,7 +251,8 @@ _needed = _planned()
         "1.645 is for 90 %, 1.96 for 95 %": _planned(z=1.645),
         "the sign of a difference counts: no abs": _planned(lambda a, b: _std(np.abs(a - b))),
         "square first, then round up": lambda a, b, h: max(2, math.ceil(1.96 * _differences(a, b) / h) ** 2),
-        "far too few: the deviation of the differences is `(a - b).std(ddof=1)`": lambda a, b, h: 2,
+        "half_width is a share, as the accuracies are: no factor 100": _planned(z=196),
+        "far too few: the deviation is `(a - b).std(ddof=1)`, a share like half_width": lambda a, b, h: 2,
         "the new study stands alone: do not take the pilot off": lambda a, b, h: _needed(a, b, h) - len(a),
     },
     tolerance=1e-6,
@@ -219,7 +264,7 @@ def episodes_needed(answer: Answer, cases: Cases) -> Iterator[Any]:
     own = 0.05 * torch.randn(2, pilot, dtype=torch.float64).numpy()
     a, b = 0.55 + hard + own[0], 0.5 + hard + own[1]
     asked = [(a, b, 0.01), (b, a, 0.005), (a, b, 0.2), (a, a, 0.01)]
-    for one, other, half_width in asked if cases == "shown" else [(a, b, 0.002), (b, a, 0.5), (b, b, 0.002)]:
+    for one, other, half_width in asked if cases == "shown" else [(a, b, 0.003), (b, a, 0.5), (b, b, 0.003)]:
         given = f"a pilot of {pilot} episodes and a half-width of {half_width}"
         given = "a method and itself" if one is other else given
         yield answer.expect(given, one, other, half_width, hint=2)
@@ -242,18 +287,18 @@ def _error(values: np.ndarray) -> float:
 
 def _watched(
     *,
-    half_width: Callable[..., float] = lambda values, n_query: 1.96 * _error(values),
+    half_width: Callable[..., float] = lambda values, n_query, every: 1.96 * _error(values),
     mean: Function = np.mean,
-    on: int = 2,
+    points: float = 1,
 ) -> Function:
-    """Running means and half-widths; `on`: the part of an episode that is predicted."""
+    """Running means and half-widths, times `points`; `half_width` gets the accuracies so far, the queries, and all."""
 
     def loop(predict: Function, draw: Function, n_episodes: int) -> Any:
         drawn = [draw(i) for i in range(n_episodes)]
-        right = np.array([(predict(*parts[:2], parts[on]) == parts[on + 1]).mean() for parts in drawn])
+        right = points * np.array([(predict(*parts[:3]) == parts[3]).mean() for parts in drawn])
         seen = [right[:n] for n in range(2, len(right) + 1)]
         n_query = len(drawn[0][3])
-        return [float(mean(v)) for v in seen], [half_width(v, n_query) for v in seen]
+        return [float(mean(v)) for v in seen], [half_width(v, n_query, right) for v in seen]
 
     return loop
 
@@ -262,24 +307,39 @@ def _watched(
     "0.5",
     reference=_watched(),
     mistakes={
-        "judge the learner on the queries, not on the support texts": _watched(on=0),
+        "these are points; accuracies of this course are shares": _watched(points=100),
+        "this is the error rate: count what is right": _watched(mean=lambda values: 1 - np.mean(values)),
         "these are the accuracies one by one: take the mean of all so far": _watched(mean=lambda values: values[-1]),
         "this is their sum": _watched(mean=np.sum),
-        "1.96 is missing: this is one standard error": _watched(half_width=lambda values, _: _error(values)),
-        "the mean of n episodes varies less: divide by √n": _watched(half_width=lambda values, _: 1.96 * _std(values)),
+        "1.96 is missing: this is one standard error": _watched(half_width=lambda values, *_: _error(values)),
+        "the mean of n episodes varies less: divide by √n": _watched(half_width=lambda values, *_: 1.96 * _std(values)),
         "divide by n − 1 in the deviation: ddof=1": _watched(
-            half_width=lambda values, _: 1.96 * values.std() / len(values) ** 0.5
+            half_width=lambda values, *_: 1.96 * values.std() / len(values) ** 0.5
         ),
-        "divide by √n, not by n": _watched(half_width=lambda values, _: 1.96 * _std(values) / len(values)),
-        "this is the whole width": _watched(half_width=lambda values, _: 2 * 1.96 * _error(values)),
+        "divide by √n, not by n": _watched(half_width=lambda values, *_: 1.96 * _std(values) / len(values)),
+        "this is the whole width": _watched(half_width=lambda values, *_: 2 * 1.96 * _error(values)),
         "the unit is the episode, not the query": _watched(
-            half_width=lambda v, n: 1.96 * (v.mean() * (1 - v.mean()) / (n * len(v))) ** 0.5
+            half_width=lambda v, n, _: 1.96 * (v.mean() * (1 - v.mean()) / (n * len(v))) ** 0.5
+        ),
+        "the unit is the episode: s is the deviation of the accuracies, not of single queries": _watched(
+            half_width=lambda v, n, _: 1.96 * (v.mean() * (1 - v.mean()) / (n * len(v) - 1)) ** 0.5
+        ),
+        "divide the deviation of the accuracies by √n, not that of single queries": _watched(
+            half_width=lambda v, n, _: (
+                1.96 * (v.mean() * (1 - v.mean()) / len(v) * n * len(v) / (n * len(v) - 1)) ** 0.5
+            )
+        ),
+        "the deviation is that of the accuracies so far, not of all": _watched(
+            half_width=lambda values, _, every: 1.96 * _std(every) / len(values) ** 0.5
+        ),
+        "n grows: divide by the root of the number so far": _watched(
+            half_width=lambda values, _, every: 1.96 * _std(values) / len(every) ** 0.5
         ),
         "Student's t belongs to few episodes; the task asks for 1.96": _watched(
-            half_width=lambda values, _: Score.of(values).high - values.mean()
+            half_width=lambda values, *_: Score.of(values).high - values.mean()
         ),
         "the running means come first": lambda *inputs: _watched()(*inputs)[::-1],
-        "n counts the episodes, not their queries": _watched(half_width=lambda v, n: 1.96 * _error(v) / n**0.5),
+        "n counts the episodes, not their queries": _watched(half_width=lambda v, n, _: 1.96 * _error(v) / n**0.5),
     },
     returns="two lists (running means, half-widths)",
 )
@@ -293,14 +353,29 @@ def evaluation_loop(answer: Answer, cases: Cases) -> Iterator[Any]:
     support, query = (centres + generator.normal(size=(episodes + 2, n_way, n)) for n in (2, n_query))
     y = [np.repeat(np.arange(n_way), n) for n in (2, n_query)]
     asked: list[int] = []
+    faults: list[str] = []
 
     def draw(i: int) -> tuple[np.ndarray, ...]:
         asked.append(operator.index(i))
         return support[i].ravel(), y[0].copy(), query[i].ravel(), y[1].copy()
 
+    def predict(texts: Any, labels: Any, judged: Any) -> np.ndarray:
+        """The nearest support number, unless the learner is given something else than it should get."""
+        if any(np.array_equal(texts, part.ravel()) for part in query) or np.array_equal(labels, y[1]):
+            faults.append("the learner gets the support texts, their labels and the queries; it must not see `query_y`")
+        elif any(np.array_equal(judged, part.ravel()) for part in support):
+            faults.append("judge the learner on the queries, not on the support texts")
+        else:
+            return _nearest(texts, labels, judged)
+        return np.zeros(len(y[1]) if np.array_equal(judged, y[0]) else len(judged), dtype=int)
+
     def loop(function: Function) -> list[np.ndarray]:
         asked.clear()
-        parts = row(function(_nearest, draw, episodes), 2, answer.check.returns, given=given, hint=1)
+        got = function(predict, draw, episodes)
+        if faults:
+            fail(given, "predict(support, support_y, query)", "another call of it", cause=faults[0], hint=1)
+        got = list(got) if getattr(got, "ndim", 0) == 2 else got  # an array or a tensor of two rows
+        parts = row(got, 2, answer.check.returns, given=given, hint=1)
         try:
             return [np.array([float(number) for number in part]) for part in parts]
         except (TypeError, ValueError):  # no numbers, or no row of them
