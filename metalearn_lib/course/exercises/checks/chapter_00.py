@@ -285,13 +285,22 @@ def _error(values: np.ndarray) -> float:
     return _std(values) / len(values) ** 0.5
 
 
+def _pooled(accuracies: np.ndarray, n_query: int, ddof: int) -> float:
+    """The standard deviation of single queries, right or wrong, of all episodes thrown together."""
+    mean, total = float(accuracies.mean()), n_query * len(accuracies)
+    return (mean * (1 - mean) * total / (total - ddof)) ** 0.5
+
+
 def _watched(
     *,
     half_width: Callable[..., float] = lambda values, n_query, every: 1.96 * _error(values),
     mean: Function = np.mean,
     points: float = 1,
 ) -> Function:
-    """Running means and half-widths, times `points`; `half_width` gets the accuracies so far, the queries, and all."""
+    """Running means and half-widths, times `points`.
+
+    `half_width` gets the accuracies so far, the number of queries of an episode, and the accuracies of all episodes.
+    """
 
     def loop(predict: Function, draw: Function, n_episodes: int) -> Any:
         drawn = [draw(i) for i in range(n_episodes)]
@@ -319,15 +328,13 @@ def _watched(
         "divide by √n, not by n": _watched(half_width=lambda values, *_: 1.96 * _std(values) / len(values)),
         "this is the whole width": _watched(half_width=lambda values, *_: 2 * 1.96 * _error(values)),
         "the unit is the episode, not the query": _watched(
-            half_width=lambda v, n, _: 1.96 * (v.mean() * (1 - v.mean()) / (n * len(v))) ** 0.5
+            half_width=lambda v, n, _: 1.96 * _pooled(v, n, 0) / (n * len(v)) ** 0.5
         ),
         "the unit is the episode: s is the deviation of the accuracies, not of single queries": _watched(
-            half_width=lambda v, n, _: 1.96 * (v.mean() * (1 - v.mean()) / (n * len(v) - 1)) ** 0.5
+            half_width=lambda v, n, _: 1.96 * _pooled(v, n, 1) / (n * len(v)) ** 0.5
         ),
         "divide the deviation of the accuracies by √n, not that of single queries": _watched(
-            half_width=lambda v, n, _: (
-                1.96 * (v.mean() * (1 - v.mean()) / len(v) * n * len(v) / (n * len(v) - 1)) ** 0.5
-            )
+            half_width=lambda v, n, _: 1.96 * _pooled(v, n, 1) / len(v) ** 0.5
         ),
         "the deviation is that of the accuracies so far, not of all": _watched(
             half_width=lambda values, _, every: 1.96 * _std(every) / len(values) ** 0.5
