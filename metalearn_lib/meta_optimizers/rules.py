@@ -59,18 +59,24 @@ class GradientDescent:
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma & Ba, 2015, algorithm 1), as in torch.optim.Adam.   Chapter: 02"""
+    """Adam (Kingma & Ba, 2015, algorithm 1), as in torch.optim.Adam.   Chapter: 02
+
+    With `fall` > 0 its rate falls: at step t it is rate · exp(-fall · t / 100).
+    """
 
     rate: float
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
+    fall: float = 0.0
 
     def __post_init__(self) -> None:
         check_options("Adam", rate=self.rate)
+        if not 0 <= self.fall < math.inf:
+            raise ValueError(f"Adam(fall={self.fall}): need a finite fall ≥ 0")
 
     @property
     def name(self) -> str:
-        return f"Adam, rate {self.rate:g}"
+        return f"Adam, rate {self.rate:g}{', falling' if self.fall else ''}"
 
     def start(self, phi: Tensor) -> State:
         return torch.zeros_like(phi), torch.zeros_like(phi)
@@ -80,14 +86,18 @@ class Adam:
         mean = first * state[0] + (1 - first) * gradients
         square = second * state[1] + (1 - second) * gradients.square()
         root = (square / (1 - second**number)).sqrt() + self.eps
-        return -self.rate / (1 - first**number) * mean / root, (mean, square)
+        rate = self.rate * math.exp(-self.fall * number / 100)
+        return -rate / (1 - first**number) * mean / root, (mean, square)
 
 
 class Curves(NamedTuple):
-    """What happened in T problems: F on the support set and loss on the queries, before and after each step."""
+    """What happened in T problems: F on the support set and loss on the queries, before and after each step.
 
-    support: Tensor  # [T, steps + 1]
-    query: Tensor  # [T, steps + 1]
+    Or after the last few steps alone: see `last` of `minimise`.
+    """
+
+    support: Tensor  # [T, steps + 1], or [T, last]
+    query: Tensor  # [T, steps + 1], or [T, last]
 
 
 def advance(
@@ -102,14 +112,29 @@ def advance(
         return phi + moves, state
 
 
-def minimise(rule: Rule, problems: Problems, *, steps: int = 100, seed: int = 0, progress: bool = False) -> Curves:
+def minimise(
+    rule: Rule,
+    problems: Problems,
+    *,
+    steps: int = 100,
+    last: int | None = None,
+    seed: int = 0,
+    progress: bool = False,
+) -> Curves:
     """Train all problems from fresh weights for `steps` steps of the rule, and follow the losses.   Chapter: 02
 
-    The same seed gives the same starts and the same mini-batches whatever the rule, so curves may be compared in pairs.
-    Raises ValueError for steps < 1, InnerLoopDiverged where a loss is not finite.
+    `last`: only the losses after so many of the last steps are computed, which saves most of the time of a run on small
+    batches; None: all. The same seed gives the same starts and the same mini-batches whatever the rule, so curves may
+    be compared in pairs. Raises ValueError for steps < 1 or a `last` that is none of 1 … steps, InnerLoopDiverged where
+    a loss is not finite.
     """
+    if last is not None and not 1 <= last <= steps:
+        raise ValueError(f"minimise(steps={steps}, last={last}): need 1 ≤ last ≤ steps")
+    first = 0 if last is None else steps + 1 - last
     support, query = [], []
-    for phi in progress_bar(_run(rule, problems, steps, seed), rule.name, show=progress):
+    for number, phi in enumerate(progress_bar(_run(rule, problems, steps, seed), rule.name, show=progress)):
+        if number < first:
+            continue
         with torch.no_grad():
             support.append(problems.objective(phi))
             query.append(problems.held_out(phi))

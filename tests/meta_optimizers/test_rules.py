@@ -1,5 +1,7 @@
 """Update rules over many problems at once: against torch.optim one by one, and what they refuse."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -45,6 +47,34 @@ def test_a_batch_of_problems_is_each_problem_on_its_own_in_torch(name):
             optimizer.step()
         curve = torch.stack([curves.support[task], curves.query[task]], 1)
         torch.testing.assert_close(curve, torch.tensor(seen, dtype=torch.float64), atol=1e-10, rtol=0)
+
+
+def test_the_losses_of_the_last_steps_are_those_of_the_whole_run():
+    problems = Problems(network(), blobs(), batch=4)
+    whole, late = (minimise(Adam(0.1), problems, steps=6, last=last) for last in (None, 2))
+    assert torch.equal(late.support, whole.support[:, -2:]) and torch.equal(late.query, whole.query[:, -2:])
+    for last in (0, 7):
+        with pytest.raises(ValueError, match=f"last={last}"):
+            minimise(Adam(0.1), problems, steps=6, last=last)
+
+
+def test_adam_with_a_falling_rate_is_torch_adam_with_a_scheduler():
+    problems, model = Problems(network(), blobs()), network()
+    found = minimise(Adam(0.1, fall=20.0), problems, steps=6, seed=5).support[0]
+    for name, start in problems.weights(problems.start(seed=5)).items():
+        model.get_parameter(name).data.copy_(start[0])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda done: math.exp(-0.2 * (done + 1)))
+    for loss_there in found:
+        loss = cross_entropy(model(blobs().support_x[0]), blobs().support_y[0])
+        torch.testing.assert_close(loss.detach(), loss_there, atol=1e-10, rtol=0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+    assert Adam(0.1, fall=20.0).name == "Adam, rate 0.1, falling" and Adam(0.1).name == "Adam, rate 0.1"
+    with pytest.raises(ValueError, match=r"fall=-1"):
+        Adam(0.1, fall=-1.0)
 
 
 def test_same_seed_same_start_and_batches_whatever_the_rule():
