@@ -245,9 +245,6 @@ def _both(flattering: Function, honest: Function) -> Function:
             _known_pairs, lambda *given: _known_pairs(*given) * float(given[2].double().mean())
         ),
         "this is over the known pairs only": _both(_known_pairs, _known_pairs),
-        "the second one is a correlation of the values; rank both first": _both(
-            _known_pairs, partial(_filled, rho=_pearson)
-        ),
         "this is over all pairs": _both(_all_pairs, _all_pairs),
         "the order: the flattering one comes first": _both(_filled, _known_pairs),
         "the sign of ρ counts: no absolute value": _both(
@@ -323,7 +320,7 @@ _weighed, _loop_slips = _weights_loop()
             lambda *given: (_weighed(*given)[0][-1:].expand(len(given[0]), -1), _weighed(*given)[1])
         ),
         "the rate was left out": lambda episodes, start, n_way, _: _weighed(episodes, start, n_way, 1.0),
-        **_loop_slips,
+        **{cause: slip for cause, slip in _loop_slips.items() if not cause.startswith("the two are swapped")},
         **{
             cause: _weights_loop(slip)[0]
             for cause, slip in {

@@ -89,6 +89,11 @@ RIGHT = [
     (WEIGHTS, lambda *a: (weights(*a)[0], weights(*a)[1].tolist())),
 ]
 WRONG = [
+    (
+        BOTH,
+        lambda *a: (checks._known_pairs(*a), checks._filled(*a, rho=checks._pearson)),
+        "for the second number, I expected 1, got 0.907: this is the correlation of the values; rank both first",
+    ),
     (AVERAGE, divided_by_none, "finite numbers, got NaN: a division by zero"),
     (AVERAGE, first_padded, "the first table may be the narrower one, or the second; pad whichever it is; see hint 3"),
     (AVERAGE, second_padded, "with 2 and 3 dimensions your function raised RuntimeError"),
@@ -105,6 +110,11 @@ WRONG = [
         WEIGHTS,
         lambda *a: weights(*a)[0],
         "I expected two things, θ after each step and the losses, got a tensor",
+    ),
+    (
+        WEIGHTS,
+        lambda *a: weights(*a)[::-1],
+        "for θ after each step, I expected a tensor of shape [3, 2], got shape [3]",
     ),
     (WEIGHTS, lambda *a: (weights(*a)[0][-1], weights(*a)[1]), "a tensor of shape [3, 2], got shape [2]"),
     (WEIGHTS, lambda *a: (list(weights(*a)[0]), weights(*a)[1]), "torch.stack makes one tensor of a list of tensors"),
