@@ -114,7 +114,7 @@ WRONG = [
     (
         WEIGHTS,
         lambda *a: weights(*a)[::-1],
-        "for θ after each step, I expected a tensor of shape [3, 2], got shape [3]",
+        "I expected a tensor of shape [3, 2], got shape [3]",
     ),
     (WEIGHTS, lambda *a: (weights(*a)[0][-1], weights(*a)[1]), "a tensor of shape [3, 2], got shape [2]"),
     (WEIGHTS, lambda *a: (list(weights(*a)[0]), weights(*a)[1]), "torch.stack makes one tensor of a list of tensors"),
