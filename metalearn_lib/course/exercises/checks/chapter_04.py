@@ -459,8 +459,8 @@ def prototype_training(answer: Answer, cases: Cases) -> Iterator[Any]:
     if shown:
         yield from answer.expect("3 steps,", square, start, ways, 0.2, 3, hint=(2, 3))
     flat = 0.5 * torch.randn(5, 2).double()
-    yield from answer.expect("a matrix from 5 numbers to 2, 2 classes, 2 steps,", episodes(2, 3, 5, 0.8), flat, 2, 0.1, 2,
-                             hint=(2, 3))  # fmt: skip
+    given = "a matrix from 5 numbers to 2, 2 classes, 2 steps,"
+    yield from answer.expect(given, episodes(2, 3, 5, 0.8), flat, 2, 0.1, 2, hint=(2, 3))
     steps = 80
     wide, eye = episodes(ways, shots, 6, 1.5), torch.eye(6).double()
     given = f"{steps} steps,"
