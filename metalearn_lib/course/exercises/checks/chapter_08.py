@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from metalearn_lib.distillation import distillation_loss
 from metalearn_lib.scores import Score
 
-from .core import Answer, Cases, Function, describe, expect, expect_number, fail, row, self_check
+from .core import Answer, Cases, CheckFailed, Function, describe, expect, expect_number, fail, row, self_check
 from .narrowed import Narrowed
 
 
@@ -103,6 +103,15 @@ _mixture = _mixed()
         "the soft part looked at labelled texts only": _mixed(soft=_soft_where(lambda y: y >= 0)),
         "the soft part looked at texts without a label only": _mixed(soft=_soft_where(lambda y: y < 0)),
         "a label of -1 was taken for the last class": _mixed(plain=lambda z, v, y, t: _plain(z, v, y % z.shape[1], t)),
+        "a text without a label was taken for one of class 0": _mixed(
+            plain=lambda z, v, y, t: cross_entropy(z, y.clamp(min=0))
+        ),
+        "class 0 is a label, too: labels >= 0": _mixed(
+            plain=lambda z, v, y, t: _plain(z, v, torch.where(y > 0, y, -1), t)
+        ),
+        "the soft part used the teacher's likeliest class, not its probabilities": _mixed(
+            soft=lambda z, v, y, t: t**2 * cross_entropy(z / t, v.argmax(1))
+        ),
         "the label's part was softened as well": _mixed(plain=lambda z, v, y, t: _plain(z / t, v, y, t)),
         "teacher and student are exchanged in the soft part": _mixed(soft=lambda z, v, y, t: _soft(v, z, y, t)),
         "only the teacher was softened, not the student": _mixed(soft=lambda z, v, y, t: _soft(z * t, v, y, t)),
@@ -208,6 +217,14 @@ def _neighbour(cost: Tensor, right: Tensor) -> list[bool]:
     return verdicts
 
 
+def _by_all(cost: Tensor, right: Tensor) -> list[bool]:
+    """Beaten is who is below all of the others that cost at most as much, though there be none."""
+    return [
+        all(_score(b - a).low > 0 for j, b in enumerate(right) if j != i and cost[j] <= cost[i])
+        for i, a in enumerate(right)
+    ]
+
+
 def _below_another(cost: Tensor, right: Tensor) -> list[bool]:
     """Beaten is who is below one of the others; the answers of equals count as below."""
     beats = [[_score(b - a).low >= 0 and i != j for j, b in enumerate(right)] for i, a in enumerate(right)]
@@ -229,9 +246,14 @@ _clearly = _beaten()
         ),
         "only the cheapest model was taken as rival": _beaten(rivals=lambda cost, right: [int(cost.argmin())]),
         "only the next cheaper model was taken as rival; any that costs at most as much may beat": _neighbour,
+        "any rival that is better suffices; here all had to be": _by_all,
+        "the low end must be above 0, not the high end": _beaten(better=lambda a, b: _score(a - b).high > 0),
         "means were compared, not intervals": _beaten(better=lambda rival, own: rival.mean() > own.mean()),
         "the intervals are not paired: take the differences first": _beaten(
             better=lambda rival, own: _score(rival).low > _score(own).high
+        ),
+        "the rival's interval was held against the other's mean; take the differences first": _beaten(
+            better=lambda rival, own: _score(rival).low > own.mean()
         ),
         "this is one standard error; 95 % needs more than two of them": _beaten(better=_above_by(1.0)),
         "this is one standard deviation; the mean of n differences varies less, by √n": _beaten(
@@ -263,22 +285,25 @@ def clearly_beaten(answer: Answer, cases: Cases) -> Iterator[Any]:
     texts = 200 if cases == "shown" else 400
     base = (torch.rand(texts) < 0.6).float()
     lost, gained = base.nonzero()[:, 0], (1 - base).nonzero()[:, 0]
-    worse, one, two = (base.index_fill(0, lost[:number], 0) for number in (15, 1, 2))
+    much, worse, one, two = (base.index_fill(0, lost[:number], 0) for number in (20, 10, 1, 2))
     better, poor = base.index_fill(0, gained[:30], 1), base * (torch.arange(texts) % 3 == 0)
     none, every = torch.zeros(texts), torch.ones(texts)
     if cases == "shown":
+        yield compare("costs 1, 2, 3 and a bad model between two good ones,", [1, 2, 3], [base, none, base], hint=1)
         yield compare("costs 1, 2, 3 and a good model between two bad ones,", [1, 2, 3], [none, base, none], hint=1)
-        yield compare("costs 1, 2, 3 and the bad model in the middle,", [1, 2, 3], [base, none, every], hint=1)
+        yield compare("costs 1, 2, 3, the dearest always right,", [1, 2, 3], [base, none, every], hint=1)
         yield compare("two models of one cost", [3, 3], [none, base], hint=1)
         yield compare("four models, the dearest first,", [4, 3, 2, 1], [none, none, base, none], hint=1)
         yield compare("a dear model that is right in a third of the texts", [1, 2], [base, poor], hint=1)
-        yield compare("a dear model that is worse in 15 texts", [1, 2], [base, worse], hint=2)
+        yield compare("a dear model that is worse in 20 texts", [1, 2], [base, much], hint=2)
+        yield compare("a dear model that is worse in 10 texts", [1, 2], [base, worse], hint=2)
+        yield compare("a cheap model that is worse in one text", [1, 2], [one, base], hint=1)
         yield compare("one text of difference", [1, 2], [base, one], hint=1)
         yield compare("two texts of difference", [1, 2], [base, two], hint=1)
         yield compare("one model alone", [5], [base], hint=3)
         yield compare("two models with the same answers", [1, 1], [base, base], hint=3)
         return
-    several = [worse, base, better, one, worse]
+    several = [much, base, better, one, much]
     yield compare("five models", [1, 2, 4, 2, 5], several, hint=1)
     yield compare("five models, costs turned round", [5, 4, 2, 4, 1], several, hint=2)
     yield compare("three models with the same answers", [1, 1, 1], [base, base, base], hint=3)
@@ -318,7 +343,11 @@ def _taught(
         move = {"added": added, "up": -move, "still": 0 * move}.get(slip, move)
         teacher = phi - teacher_rate * move
         teacher = teacher if past else teacher.detach()
-        listened = _lesson(student_x @ theta, teacher_x @ (phi if slip == "old" else teacher), slip)
+        listened = (
+            _quiz(quiz, theta, slip)
+            if slip == "answers"
+            else _lesson(student_x @ theta, teacher_x @ (phi if slip == "old" else teacher), slip)
+        )
         (slope,) = torch.autograd.grad(listened, theta, create_graph=past)
         student = {"twice": trial - rate * slope, "asleep": theta}.get(slip, theta - rate * slope)
         noted = {"before": theta, "real": student}.get(slip, trial)
@@ -347,6 +376,19 @@ def _slip(name: str) -> Function:
     return partial(_taught, slip=name)
 
 
+def _with_a_path(expect_parts: Function) -> Any:
+    """The parts that hold; where torch found no way from the quiz loss to the teacher, its error is told in words."""
+    try:
+        return expect_parts()
+    except CheckFailed as error:
+        if "differentiated Tensor" not in str(error) and "does not require grad" not in str(error):
+            raise
+    cause = "give the trial step's gradient create_graph=True, and detach nothing on the way"
+    return fail(
+        "", "a path from the quiz loss back to the teacher", "none (torch raised RuntimeError)", cause=cause, hint=2
+    )
+
+
 @self_check(
     "8.5",
     reference=_taught,
@@ -361,6 +403,7 @@ def _slip(name: str) -> Function:
         "the quiz loss is a mean over its texts, not a sum": _slip("quiz sum"),
         "this is the trial step; in the real one the student listens to the new teacher": _slip("old"),
         "the student took the trial step and the real one": _slip("twice"),
+        "the student's real step is on the lesson; it never learns from the quiz's labels": _slip("answers"),
         "the student took the trial step only in thought, and then no real one": _slip("asleep"),
         "the student begins anew in each lesson": _slip("student anew"),
         "the teacher begins anew in each lesson": _slip("teacher anew"),
@@ -389,7 +432,7 @@ def learn_to_teach(answer: Answer, cases: Cases) -> Iterator[Any]:
 
     hints, told = (2, 3, 2), Narrowed(answer)
     if cases == "shown":
-        yield from told.expect("one lesson", *run(1, 4, 3, 0.5, 2.0), hint=hints)
+        yield from _with_a_path(partial(told.expect, "one lesson", *run(1, 4, 3, 0.5, 2.0), hint=hints))
         yield from told.expect("one lesson and teacher rate 0", *run(1, 4, 3, 0.5, 0.0), hint=hints)
         yield from told.expect("four lessons", *run(4, 4, 3, 0.8, 3.0), hint=hints)
         losses = answer(*run(80, 6, 3, 0.5, 5.0))[2]

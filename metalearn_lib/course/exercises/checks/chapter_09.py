@@ -61,6 +61,11 @@ def _blind(part: Function) -> Function:
         "the mask was not used": _blind(_pool(_last, _mean, _highest)),
         "padding counts as 0 in the maximum": _pool(_last, _mean, partial(_highest, padding=0)),
         "the order is last, mean, maximum": _pool(_last, _highest, _mean),
+        "the order is last, mean, maximum; here the mean comes first": _pool(_mean, _last, _highest),
+        "the order is last, mean, maximum; here the maximum comes first": _pool(_highest, _mean, _last),
+        "the three are interleaved; put them one behind the other by torch.cat(…, dim=1)": lambda s, m: torch.stack(
+            [part(s, m) for part in (_last, _mean, _highest)], 2
+        ).flatten(1),
         "the first word was taken, not the last": _pool(_first, _mean, _highest),
         "this is the sum over the words, not their mean": _pool(_last, _added, _highest),
         "this is the minimum, not the maximum": _pool(_last, _mean, _lowest),
@@ -108,6 +113,16 @@ def _leep_hard_table(theta: Tensor, labels: Tensor, n_classes: int) -> float:
     return float((theta @ (joint / joint.sum(0)).nan_to_num().T)[torch.arange(len(theta)), labels].log().mean())
 
 
+def _leep_hard(theta: Tensor, labels: Tensor, n_classes: int) -> float:
+    said = one_hot(theta.argmax(1), theta.shape[1]).to(theta.dtype)
+    return _leep_hard_table(said, labels, n_classes)
+
+
+def _leep_all(theta: Tensor, labels: Tensor, n_classes: int) -> float:
+    joint = one_hot(labels, n_classes).to(theta.dtype).T @ theta
+    return float((theta @ (joint / joint.sum(0)).T).log().mean())
+
+
 def _leep_early(theta: Tensor, labels: Tensor, n_classes: int) -> float:
     joint = one_hot(labels, n_classes).to(theta.dtype).T @ theta
     return float((theta * (joint / joint.sum(0))[labels].log()).sum(1).mean())
@@ -132,6 +147,8 @@ def _leep_early(theta: Tensor, labels: Tensor, n_classes: int) -> float:
         "this is the expected probability itself: the logarithm is missing": _leep_by(
             reduce=lambda expected: expected.mean()
         ),
+        "the source's most likely classes were taken throughout; take its probabilities": _leep_hard,
+        "each text counts by the probability of its own label, not by those of all labels": _leep_all,
         "the table was made of the source's most likely classes; take its probabilities": _leep_hard_table,
         "the logarithm was taken before the sum over the source's classes": _leep_early,
     },
@@ -167,6 +184,15 @@ def _best(half: Tensor, other: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
     return half.max(), other[half.argmax()]
 
 
+def _first_texts(right: Tensor, half: Tensor) -> tuple[float, ...]:
+    return _chosen(_best)(right, torch.arange(len(half)))
+
+
+def _texts_behind(right: Tensor, half: Tensor) -> tuple[float, ...]:
+    best = right[:, half].mean(1).argmax()
+    return float(right[best, half].mean()), float(right[best, len(half) :].mean())
+
+
 @self_check(
     "9.3",
     reference=_chosen(_best),
@@ -188,6 +214,8 @@ def _best(half: Tensor, other: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
         ),
         "this is the mean over all runs": _chosen(lambda half, other, _: (half.mean(), other.mean())),
         "this is a number of texts, not a share": _chosen(_best, over=torch.sum),
+        "`half` lists positions; here the first len(half) texts were taken": _first_texts,
+        "the others are the texts that `half` does not list, not those from len(half) on": _texts_behind,
         "the two numbers are swapped": _chosen(lambda *rows: _best(*rows)[::-1]),
     },
     returns="two numbers (accuracy on half, accuracy on the others)",
@@ -201,7 +229,7 @@ def chosen_on_test(answer: Answer, cases: Cases) -> Iterator[Any]:
         right = torch.tensor([[float(text) for text in run] for run in correct])
         given = "4 runs on 11 texts, of which the first five choose,"
         yield from told.expect(given, right, torch.arange(5), hint=(1, 2))
-        right = torch.tensor([[1.0, 1, 0, 0, 0, 1], [1, 0, 1, 1, 1, 1], [0, 1, 0, 1, 0, 0]])
+        right = torch.tensor([[0.0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 1], [0, 1, 0, 1, 0, 0]])
         given = "texts 4, 1 and 5 as half, on which two runs are equally good,"
         yield from told.expect(given, right, torch.tensor([4, 1, 5]), hint=(1, 1))
         tosses, some = (torch.rand(40, 60) < 0.5).float(), torch.randperm(60)[:20]
@@ -246,6 +274,11 @@ _in_labels = _worth()
         "below the first point this is 0; return the first size": lambda n, curve, a: (
             _in_labels(n, curve, a) if a >= curve[0] else 0.0
         ),
+        "above the last point the line does not go on: infinity": lambda n, curve, a: (
+            _in_labels(n, curve, a)
+            if a <= curve[-1]
+            else n[-2] * (n[-1] / n[-2]) ** ((a - curve[-2]) / (curve[-1] - curve[-2]))
+        ),
         "this is how many labels more than the first size": lambda n, curve, a: _in_labels(n, curve, a) - n[0],
         "this is a straight line through the first and the last point": lambda n, curve, a: _in_labels(
             [n[0], n[-1]], [curve[0], curve[-1]], a
@@ -288,6 +321,7 @@ def _tuned(
         "early": lambda depth, number: depth <= number + 1,
         "newest": lambda depth, number: depth == min(number, top),
         "head": lambda depth, number: depth == 0,
+        "head and late": lambda depth, number: depth < max(number, 1),
         "bottom": lambda depth, number: top - depth <= number,
     }.get(slip, lambda depth, number: depth <= number)
     slower: Function = {
@@ -335,6 +369,7 @@ _GENTLE = {
     "in pass p, counted from 0, the top p + 1 layers learn; here it is p": _slip("late"),
     "in pass p, counted from 0, the top p + 1 layers learn; here it is p + 2": _slip("early"),
     "a layer that is awake stays awake": _slip("newest"),
+    "the layer below the head learns from pass 1 on; here each layer wakes one pass too late": _slip("head and late"),
     "only the head learns; in each pass one layer more wakes": _slip("head"),
     "all layers learn at one rate; divide it by 2.6 for each layer below the head": _slip("one rate"),
     "lower layers learn more slowly: divide by 2.6, do not multiply": _slip("faster"),
@@ -397,7 +432,6 @@ def gentle_fine_tuning(answer: Answer, cases: Cases) -> Iterator[Any]:
         return given
 
     if cases == "shown":
-        yield compare("two passes and a factor of 1,", *run([4, 3, 3, 2], [2, 1], 0.5, _steady), hints=(2, 1))
         yield compare("three passes and a factor of 1,", *run([4, 3, 3, 2], [2, 1, 2], 0.5, _steady), hints=(2, 1))
         yield compare("a factor of 1 − t,", *run([4, 3, 3, 2], [2, 1, 3], 0.5, _falling), hints=(3, 1))
         yield compare(
