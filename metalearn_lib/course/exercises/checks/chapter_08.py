@@ -252,8 +252,8 @@ _clearly = _beaten()
         "the intervals are not paired: take the differences first": _beaten(
             better=lambda rival, own: _score(rival).low > _score(own).high
         ),
-        "the rival's interval was held against the other's mean; take the differences first": _beaten(
-            better=lambda rival, own: _score(rival).low > own.mean()
+        "the texts are not paired: take their differences first, then one interval": _beaten(
+            better=lambda rival, own: _score(rival) > _score(own)
         ),
         "this is one standard error; 95 % needs more than two of them": _beaten(better=_above_by(1.0)),
         "this is one standard deviation; the mean of n differences varies less, by √n": _beaten(

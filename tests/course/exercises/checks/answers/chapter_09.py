@@ -137,8 +137,8 @@ WRONG = [
     (
         TUNE,
         with_losses(lambda losses: losses[:1]),
-        "for the losses, I expected 3 numbers, one for each step, got a list",
+        "for the losses, I expected 5 numbers, one for each step, got a list",
     ),
-    (TUNE, with_losses(lambda losses: sum(losses) / len(losses)), "3 numbers, one for each step, got a float"),
+    (TUNE, with_losses(lambda losses: sum(losses) / len(losses)), "5 numbers, one for each step, got a float"),
 ]
 HIDDEN = [(POOL, lambda states, mask: pooled(states.float(), mask), "of the input, torch.float64")]
