@@ -19,8 +19,8 @@ CHAPTERS = {
     "chapter_03": ("anil_adapted", "regression_meta_gradient", "is_second_order", "reptile_training", "gain_of_steps"),
     "chapter_04": ("median_prototypes", "ridge_logits", "peeking_logits", "paired_gain"),
     "chapter_06": ("average_of_known", "masked_dynamic", "fit_a_la_carte", "flattering_and_honest"),
-    "chapter_08": ("effective_classes", "mixed_loss", "unscaled_loss", "clearly_beaten"),
-    "chapter_09": ("concat_pool", "leep_score", "chosen_on_test", "worth_in_labels"),
+    "chapter_08": ("effective_classes", "mixed_loss", "unscaled_loss", "clearly_beaten", "learn_to_teach"),
+    "chapter_09": ("concat_pool", "leep_score", "chosen_on_test", "worth_in_labels", "gentle_fine_tuning"),
 }
 _MODULES = {name: module for module, names in CHAPTERS.items() for name in names}
 
