@@ -5,6 +5,7 @@ Chapter 08
 """
 
 from metalearn_lib.distillation.costs import Costs, costs, on_front, quantised
+from metalearn_lib.distillation.hidden import Hinted, MiddleLayer, match_hidden
 from metalearn_lib.distillation.matching import Matched, match, solved_average
 from metalearn_lib.distillation.meta import MetaHistory, meta_distil, quiz_loss
 from metalearn_lib.distillation.self_training import pseudo_labelled, self_train
@@ -12,7 +13,7 @@ from metalearn_lib.distillation.soft_targets import distil, distillation_loss, s
 from metalearn_lib.distillation.teachers import Ensemble, Teacher, TfidfTeacher, align, linear_teacher
 
 __all__ = [
-    "Costs", "Ensemble", "Matched", "MetaHistory", "Teacher", "TfidfTeacher", "align", "costs", "distil",
-    "distillation_loss", "linear_teacher", "match", "meta_distil", "on_front", "pseudo_labelled", "quantised",
-    "quiz_loss", "self_train", "soft_targets", "solved_average", "without_labels",
+    "Costs", "Ensemble", "Hinted", "Matched", "MetaHistory", "MiddleLayer", "Teacher", "TfidfTeacher", "align", "costs",
+    "distil", "distillation_loss", "linear_teacher", "match", "match_hidden", "meta_distil", "on_front",
+    "pseudo_labelled", "quantised", "quiz_loss", "self_train", "soft_targets", "solved_average", "without_labels",
 ]  # fmt: skip
