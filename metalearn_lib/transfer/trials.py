@@ -5,7 +5,7 @@ The frozen random weights tell what freezing costs; without them that cost is pu
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Frozen
 from metalearn_lib.errors import check_options
 from metalearn_lib.scores import Score
-from metalearn_lib.transfer.carry import carry_over
+from metalearn_lib.transfer.carry import How, carry_over
 
 KINDS = ("random weights", "random weights, frozen", "features", "parameters")
 
@@ -40,7 +40,7 @@ def mean_over_draws(scores: Sequence[Score], *, key: Hashable | None = None) -> 
 
 
 def carried(
-    sources: Sequence[Classifier],
+    sources: Mapping[str, Sequence[Classifier]],
     target: Corpus,
     test: Corpus,
     *,
@@ -50,29 +50,39 @@ def carried(
     rate: float = 2e-3,
     head_rate: float = 1e-2,
     seed: int = 0,
-) -> dict[str, Score]:
-    """Accuracy on `test` for each of `KINDS`, learned from `shots` labels a class of `target`.
+) -> dict[str, dict[str, Score]]:
+    """Accuracy on `test` for each source and each of `KINDS`, learned from `shots` labels a class of `target`.
 
-    There are as many draws of labels as sources: source i, one and the same task trained from another seed, goes with
-    draw i, and all kinds learn from the same texts. Scores are means over the draws (`mean_over_draws`). Whole networks
-    learn at `rate`, heads on a frozen encoder at `head_rate`. Raises ValueError for no sources.
+    A source is one task, trained several times; its training i goes with draw i of the labels. All kinds and sources
+    learn from the same texts. Scores are means over the draws (`mean_over_draws`). The random weights are the same for
+    all sources, in the form of the first. Whole networks learn at `rate`, heads on a frozen encoder at `head_rate`.
+    Raises ValueError for no sources, or sources of other numbers of trainings.
 
     Chapter: 09
     """
     check_options("carried", shots=shots)
-    if not sources:
-        raise ValueError("carried: no sources; give at least one trained classifier")
-    found: dict[str, list[Score]] = {kind: [] for kind in KINDS}
-    for draw, source in enumerate(sources):
-        number = len(sources) * seed + draw
-        corpus = target.at_most(shots, seed=number)
-        for kind in KINDS:
-            how = "structure" if kind.startswith("random") else kind
-            model = carry_over(source, corpus.classes, how=how, seed=number)  # type: ignore[arg-type]
-            frozen = kind in KINDS[1:3]
+    numbers = {len(models) for models in sources.values()}
+    if len(numbers) != 1 or 0 in numbers:
+        raise ValueError(
+            f"carried: trainings of each source: { {name: len(models) for name, models in sources.items()} }; give one "
+            "source or more, each trained equally often"
+        )
+    (draws,) = numbers
+    corpora = [target.at_most(shots, seed=draws * seed + draw) for draw in range(draws)]
+
+    def score(models: Sequence[Classifier], kind: str) -> Score:
+        frozen, scores = kind in KINDS[1:3], []
+        for draw, (source, corpus) in enumerate(zip(models, corpora, strict=True)):
+            number = draws * seed + draw
+            how: How = "structure" if kind in KINDS[:2] else "features" if kind == KINDS[2] else "parameters"
+            model = carry_over(source, corpus.classes, how=how, seed=number)
             if kind == KINDS[1]:
                 model = Classifier(Frozen(model.encoder), corpus.classes, dropout=source.dropout.p, seed=number)
-            settings = {"epochs": epochs, "batch_size": batch_size, "seed": number, "progress": False}
-            fit(model, corpus, rates=head_rate if frozen else rate, **settings)  # type: ignore[arg-type]
-            found[kind].append(accuracy(model, test))
-    return {kind: mean_over_draws(scores) for kind, scores in found.items()}
+            rates = head_rate if frozen else rate
+            fit(model, corpus, rates=rates, epochs=epochs, batch_size=batch_size, seed=number, progress=False)
+            scores.append(accuracy(model, test))
+        return mean_over_draws(scores)
+
+    first = next(iter(sources.values()))
+    random = {kind: score(first, kind) for kind in KINDS[:2]}
+    return {name: random | {kind: score(models, kind) for kind in KINDS[2:]} for name, models in sources.items()}
