@@ -24,7 +24,6 @@ SKELETON = (
 )  # fmt: skip
 MAX_BYTES, MAX_IGNORED = 1_000_000, 0.4
 MAX_WORDS, MAX_LINES, MAX_FOLDED, TURNS = 2300, 450, 1 / 3, 2  # of a sitting, that is before the exercises
-TOO_LONG = ("04", "06", "08", "09")  # chapters that are not yet cut to one sitting
 _IGNORED = {"nbval-ignore-output", "nbval-skip"}
 _HOME = re.compile(r"(?:/home|/Users|/root|[A-Za-z]:\\+Users)[/\\][\w.-]+")
 _PATH = re.compile(r"(?<![\w.:/~<>)\]-])/(?:[\w.@+-]+/)+[\w.@+-]+")
@@ -216,8 +215,6 @@ def folded(notebook: StoredNotebook) -> Found:
 
 def one_sitting(notebook: StoredNotebook) -> Found:
     """What is read before the exercises; code that is folded counts for its share only."""
-    if notebook.path.name[:2] in TOO_LONG:
-        return
     places = [cell.number for cell in notebook.cells if "part-exercises" in cell.tags]
     reading = [cell for cell in notebook.cells if not places or cell.number < places[0]]
     words = sum(len(cell.source.split()) for cell in reading if cell.kind == "markdown")
