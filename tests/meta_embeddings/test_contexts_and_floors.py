@@ -22,11 +22,11 @@ class Pieces(dict):
 
     def __init__(self, texts, max_length):
         owners = [
-            [None, *(place for place, word in enumerate(text) for _ in PIECES[word])][: max_length - 1] + [None]
+            [*[None, *(place for place, word in enumerate(text) for _ in PIECES[word])][: max_length - 1], None]
             for text in texts
         ]
         ids = [
-            [7, *(n for word in text for n in PIECES[word])][: max_length - 1] + [8] for text in texts
+            [*[7, *(n for word in text for n in PIECES[word])][: max_length - 1], 8] for text in texts
         ]  # 7 and 8 are the marks
         width = max(map(len, ids))
         self.owners = owners
