@@ -10,13 +10,19 @@ from metalearn_lib.meta_embeddings.combining import aligned, average, concatenat
 from metalearn_lib.meta_embeddings.counting import cooccurrences, ppmi_svd
 from metalearn_lib.meta_embeddings.learned import MetaEmbedding
 from metalearn_lib.meta_embeddings.new_words import ALaCarte, HeldOut, WordContexts, additive, collect, hold_out
-from metalearn_lib.meta_embeddings.similarity import correlate
-from metalearn_lib.meta_embeddings.sources import minilm_words, state_vectors, word2vec
+from metalearn_lib.meta_embeddings.similarity import correlate, standing
+from metalearn_lib.meta_embeddings.sources import (
+    minilm_words,
+    random_words,
+    state_vectors,
+    word2vec,
+    words_in_context,
+)
 from metalearn_lib.scores import Correlation
 
 __all__ = [
     "ALaCarte", "Chimera", "ContextAttention", "Correlation", "HeldOut", "MetaEmbedding", "WordContexts",
     "additive", "aligned", "average", "chimera_correlations", "collect", "concatenated", "cooccurrences",
     "correlate", "fit_attention", "hold_out", "load_chimeras", "minilm_words", "ppmi_svd", "prepared",
-    "state_vectors", "svd", "word2vec",
+    "random_words", "standing", "state_vectors", "svd", "word2vec", "words_in_context",
 ]  # fmt: skip

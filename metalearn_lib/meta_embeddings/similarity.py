@@ -5,6 +5,7 @@ Finkelstein et al. (2002) for WordSim-353 (relatedness), Hill et al. (2015) for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,30 @@ def correlate(vectors: WordVectors, pairs: WordPairs, *, resamples: int = 1000, 
     key = (pairs.name, len(pairs), resamples, seed, *pairs.words1, *pairs.words2, *pairs.scores)
     value = float(spearman(cosines, people))
     return Correlation(value, float(low), float(high), drawn_rho, int(known.sum()), len(pairs), key)
+
+
+def standing(
+    vectors: WordVectors, pairs: Sequence[tuple[str, str]], *, among: Sequence[str], draws: int = 4000, seed: int = 0
+) -> list[float | None]:
+    """How many standard deviations the cosine of each pair lies above that of random pairs of words.   Chapter: 06
+
+    Cosines of two sources cannot be compared: each source has its own mean and spread. The random pairs are `draws`
+    pairs of the words `among` that the source knows. None for a pair with a word that it does not know. Raises
+    ValueError if it knows fewer than two of the words `among`.
+
+    >>> line = WordVectors.from_array(["a", "b", "c", "d"], np.array([[1, 0], [1, 0.1], [0, 1], [-1, 1.0]]))
+    >>> near, unknown = standing(line, [("a", "b"), ("a", "x")], among=["a", "b", "c", "d"])
+    >>> near > 0, unknown
+    (True, None)
+    """
+    known = np.array([row for row in vectors.encode(among) if row])
+    if len(known) < 2:
+        raise ValueError(f"standing: the source knows {len(known)} of the {len(among)} words; need at least 2")
+    rows = normalize(vectors.table, dim=1)
+    left, right = known[np.random.default_rng(seed).integers(len(known), size=(2, draws))]
+    by_chance = (rows[left] * rows[right]).sum(1)
+    cosines = [rows[a] @ rows[b] if a and b else None for a, b in map(vectors.encode, pairs)]
+    return [None if cosine is None else float((cosine - by_chance.mean()) / by_chance.std()) for cosine in cosines]
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,11 +1,17 @@
-"""Sources of word vectors: word2vec trained on the spot, MiniLM's words, the states of a language model.   Chapter 06
+"""Sources of word vectors: MiniLM's words, alone and in context, a language model's states, word2vec; and their floor.
 
-Two more live elsewhere: `text.glove()`, and `ppmi_svd` in counting.py.
+The floor is `random_words`. Two more sources live elsewhere: `text.glove()`, and `ppmi_svd` in counting.py.
+Chapter 06
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -48,6 +54,23 @@ def word2vec(
         raise ValueError(f"word2vec: no word occurs {min_count} times; lower min_count or give more text")
     model.train(sentences, total_examples=model.corpus_count, epochs=epochs)
     return WordVectors.from_array(list(model.wv.index_to_key), model.wv.vectors)
+
+
+def random_words(words: Sequence[str], *, dim: int, seed: int = 0) -> WordVectors:
+    """The floor of every source: `dim` normal random numbers a word, of variance 1 / dim.   Chapter: 06
+
+    A random vector knows nothing of a word but that it is another word. Two of them are nearly at right angles, so the
+    dot product of two texts' means counts the words that they share. Raises ValueError for a dim below 1, or without
+    words.
+
+    >>> random_words(["tea", "ice"], dim=3).table.shape
+    torch.Size([3, 3])
+    """
+    check_options("random_words", dim=dim, seed=seed)
+    if not words:
+        raise ValueError("random_words: no words; give those that a source knows")
+    numbers = np.random.default_rng(seed).normal(size=(len(words), dim)) / np.sqrt(dim)
+    return WordVectors.from_array(list(words), numbers)
 
 
 def minilm_words(
@@ -100,3 +123,71 @@ def state_vectors(model: NeuralLanguageModel, sentences: Sequence[Sequence[str]]
         raise ValueError("state_vectors: no word of the model's vocabulary occurs in these sentences")
     means = sums[rows] / counts[rows, None]
     return WordVectors.from_array(vocabulary.decode(rows.tolist()), np.asarray(means))
+
+
+def words_in_context(
+    token_lists: Sequence[Sequence[str]],
+    *,
+    min_count: int = 1,
+    max_length: int = 128,
+    encoder: Transformer | None = None,
+    batch: int = 32,
+) -> WordVectors:
+    """The mean of a Transformer's last states at a word, over the places where it stands in the texts.   Chapter: 06
+
+    A contextual vector made static. Each text is read once, up to `max_length` pieces; a word in several pieces is
+    their mean. Words that are read less than `min_count` times have no vector. `encoder` is a loaded
+    `encoders.Transformer`, by default MiniLM; where it keeps its encodings, so it keeps these: the texts are read once.
+    Raises ValueError for sizes below 1 (`max_length` below 3), or if no word is read so often.
+    """
+    from metalearn_lib import encoders
+    from metalearn_lib.encoders.cache import EncodingCache
+
+    check_options("words_in_context", min_count=min_count, batch=batch)
+    if max_length < 3:
+        raise ValueError(f"words_in_context(max_length={max_length}): need ≥ 3, two of them are marks")
+    encoder = encoder or encoders.Transformer("minilm", progress=False)
+    texts = [list(tokens[:max_length]) for tokens in token_lists if len(tokens)]
+    counted = Counter(word for tokens in texts for word in tokens)
+    words = [word for word, count in counted.items() if count >= min_count]
+    if not words:
+        raise ValueError(f"words_in_context: no word is read {min_count} times; lower min_count or give more texts")
+    places = {word: row for row, word in enumerate(words)}
+    means = functools.cache(lambda: _mean_states(texts, places, encoder, max_length=max_length, batch=batch))
+
+    def rows(asked: Sequence[str]) -> torch.Tensor:
+        return means()[[places[word] for word in asked]]
+
+    if encoder.cache is None:
+        table = rows(words)
+    else:
+        digest = hashlib.sha256(json.dumps([texts, min_count, max_length]).encode()).hexdigest()[:16]
+        cache = EncodingCache(f"{encoder.cache.folder.name}-words-{digest}", folder=encoder.cache.folder.parent)
+        table = cache.get(words, rows, dim=encoder.dim)
+    read = table.any(1)  # a word that stood only behind the cut was never read
+    return WordVectors.from_array(list(compress(words, read.tolist())), table[read].numpy())
+
+
+def _mean_states(
+    texts: Sequence[list[str]], places: Mapping[str, int], encoder: Transformer, *, max_length: int, batch: int
+) -> torch.Tensor:
+    """The mean state of each word's pieces over all texts [V, D], zero where none was read."""
+    sums, counts = torch.zeros(len(places), encoder.dim), torch.zeros(len(places))
+    ordered = sorted(texts, key=len)
+    options = {"is_split_into_words": True, "truncation": True, "padding": True, "return_tensors": "pt"}
+    with evaluating(encoder):
+        for start in range(0, len(ordered), batch):
+            part = ordered[start : start + batch]
+            tokens = encoder.tokenizer(part, max_length=max_length, **options)
+            states = encoder.model(**{name: tokens[name] for name in ("input_ids", "attention_mask")}).last_hidden_state
+            pieces = [
+                (row, piece, places[part[row][place]])
+                for row in range(len(part))
+                for piece, place in enumerate(tokens.word_ids(row))
+                if place is not None and part[row][place] in places
+            ]
+            if pieces:
+                row, piece, word = torch.tensor(pieces).T
+                sums.index_add_(0, word, states[row, piece].cpu())
+                counts.index_add_(0, word, torch.ones(len(word)))
+    return sums / counts.clamp(min=1)[:, None]
