@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -30,9 +31,10 @@ class Costs:
 def costs(teacher: Teacher, texts: Sequence[str], *, repeats: int = 3) -> Costs:
     """Size of a classifier, tf-idf or an ensemble, and its CPU time from a string to its logits, one text at a time.
 
-    The best of `repeats` passes over the texts; other programs on the machine do not count; no encoding is cached. Word
-    vectors that do not train must be shipped as well, so they count; the list of words itself does not. Raises
-    ValueError for no texts or repeats below 1, TypeError for a teacher without `shipped`.   Chapter: 08
+    All of it runs on one thread, a Transformer, too: otherwise its time would be a sum over cores. The best of
+    `repeats` passes over the texts; other programs on the machine do not count; no encoding is cached. Word vectors
+    that do not train must be shipped as well, so they count; the list of words itself does not. Raises ValueError for
+    no texts or repeats below 1, TypeError for a teacher without `shipped`.   Chapter: 08
     """
     if not texts or repeats < 1:
         raise ValueError(f"costs: {len(texts)} texts, repeats={repeats}; need at least one of each")
@@ -43,7 +45,7 @@ def costs(teacher: Teacher, texts: Sequence[str], *, repeats: int = 3) -> Costs:
             "{name: tensor} with all that a machine needs to answer"
         )
     tensors = teacher.shipped()
-    with _no_caches(teacher):
+    with _one_thread(), _no_caches(teacher):
         teacher.logits(texts[:1])  # what is loaded at first use
         best = float("inf")
         for _ in range(repeats):
@@ -98,6 +100,22 @@ def on_front(cost: Sequence[float], accuracy: Sequence[float]) -> list[bool]:
 def _single(teacher: Teacher) -> list[Teacher]:
     """The teachers of an ensemble, those of ensembles inside it, too; or the one there is."""
     return [one for part in teacher.teachers for one in _single(part)] if isinstance(teacher, Ensemble) else [teacher]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for all of torch; a Transformer asks METALEARN_THREADS how many it may take."""
+    before, asked = torch.get_num_threads(), os.environ.get("METALEARN_THREADS")
+    torch.set_num_threads(1)
+    os.environ["METALEARN_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        if asked is None:
+            del os.environ["METALEARN_THREADS"]
+        else:
+            os.environ["METALEARN_THREADS"] = asked
 
 
 @contextmanager

@@ -93,14 +93,12 @@ def solved_average(
             f"solved_average(dim={dim}, penalty={penalty}): need 1 ≤ dim ≤ {min(teacher.dim, len(pool))} (the "
             "teacher's numbers, and the texts of the pool) and penalty > 0"
         )
-    empty = text.WordVectors(words.words, torch.zeros(len(words.words) + 1, dim))
-    student = WordAverage(empty, background=pool, max_length=max_length)
+    student = _empty_average(words, pool, dim, max_length)
     wanted = teacher.embed(pool).cpu()
     mean = wanted.mean(0)
     directions = torch.linalg.svd(wanted - mean, full_matrices=False).Vh[:dim]  # [dim, D]
     with torch.no_grad():
-        prepared = student.inputs(pool)
-        shares = torch.zeros(len(pool), len(empty.table)).scatter_add_(1, prepared, student.shares(prepared))  # [n, V]
+        shares = _shares_of_words(student, pool)  # [n, V]
         gram = shares @ shares.T
         ridge = gram + penalty * gram.diagonal().mean() * torch.eye(len(gram))
         student.table.weight.copy_(shares.T @ torch.linalg.solve(ridge, (wanted - mean) @ directions.T))
@@ -109,3 +107,41 @@ def solved_average(
         matched.projection.weight.copy_(directions.T)
         matched.projection.bias.copy_(mean)
     return matched.eval()
+
+
+def latent_average(pool: Corpus, words: text.WordVectors, *, dim: int = 128, max_length: int = 300) -> Matched:
+    """`solved_average` without a teacher: word vectors from a singular value decomposition of the same share matrix.
+
+    Latent semantic analysis (Deerwester et al., 1990): with A [n, V] the shares of the words in the texts, centred, the
+    word vectors are its `dim` main directions. What they bring to a classifier, the texts bring alone: the control of
+    every vector that a teacher had a hand in. Raises ValueError for an empty pool or a dim that it cannot have.
+
+    Chapter: 08
+    """
+    check_pool(pool, "latent_average")
+    most = min(len(pool), len(words.words))
+    if not 1 <= dim <= most:
+        raise ValueError(f"latent_average(dim={dim}): need 1 ≤ dim ≤ {most} (the texts of the pool, and the words)")
+    student = _empty_average(words, pool, dim, max_length)
+    with torch.no_grad():
+        shares = _shares_of_words(student, pool)
+        mean = shares.mean(0)
+        directions = torch.linalg.svd(shares - mean, full_matrices=False).Vh[:dim]  # [dim, V]
+        student.table.weight.copy_(directions.T)
+        student.table.weight[0] = 0
+        latent = Matched(student, dim)
+        latent.projection.weight.copy_(torch.eye(dim))
+        latent.projection.bias.copy_(-directions @ mean)
+    return latent.eval()
+
+
+def _empty_average(words: text.WordVectors, pool: Corpus, dim: int, max_length: int) -> WordAverage:
+    empty = text.WordVectors(words.words, torch.zeros(len(words.words) + 1, dim))
+    return WordAverage(empty, background=pool, max_length=max_length)
+
+
+def _shares_of_words(student: WordAverage, pool: Corpus) -> Tensor:
+    """Shares [n, V] of the words in the texts; the first column is for what is no word."""
+    prepared = student.inputs(pool)
+    shares = torch.zeros(len(pool), len(student.table.weight))
+    return shares.scatter_add_(1, prepared, student.shares(prepared))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Sequence
 
 import pytest
@@ -15,6 +16,7 @@ from metalearn_lib.classification import Classifier
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.distillation import Ensemble, TfidfTeacher, costs, on_front, quantised
 from metalearn_lib.encoders import WordAverage
+from metalearn_lib.encoders.transformer import _threads
 from metalearn_lib.text import WordVectors
 
 CLASSES = ["space", "sport"]
@@ -66,6 +68,34 @@ def test_a_teacher_of_ones_own_says_what_it_ships_and_an_ensemble_costs_its_memb
     for teacher in (Own(), Ensemble([Shipping(), Own()])):
         with pytest.raises(TypeError, match=r"Own does not say what must be shipped; give it a method shipped\(\)"):
             costs(teacher, ["a text"])  # type: ignore[arg-type]
+
+
+class Threads(Shipping):
+    """Notes how many threads it is given, by torch and by what a Transformer takes."""
+
+    def __init__(self) -> None:
+        self.given: set[tuple[int, int]] = set()
+
+    def logits(self, texts: Sequence[str] | Corpus) -> torch.Tensor:
+        outside = torch.get_num_threads()
+        with _threads():
+            self.given.add((outside, torch.get_num_threads()))
+        return super().logits(texts)
+
+
+@pytest.mark.parametrize("asked", [None, "3"])
+def test_all_that_is_timed_runs_on_one_thread(monkeypatch: pytest.MonkeyPatch, asked: str | None) -> None:
+    monkeypatch.delenv("METALEARN_THREADS", raising=False)
+    if asked:
+        monkeypatch.setenv("METALEARN_THREADS", asked)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        costs(model := Threads(), ["a text"])
+        assert model.given == {(1, 1)}
+        assert torch.get_num_threads() == 2 and os.environ.get("METALEARN_THREADS") == asked
+    finally:
+        torch.set_num_threads(before)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))

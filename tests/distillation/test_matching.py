@@ -7,7 +7,7 @@ import torch
 
 from metalearn_lib import encoders
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import match, solved_average
+from metalearn_lib.distillation import latent_average, match, solved_average
 from metalearn_lib.encoders import WordAverage
 from metalearn_lib.text import WordVectors
 
@@ -60,3 +60,16 @@ def test_a_teacher_that_is_an_average_is_found_again(texts: Corpus, words: WordV
     teacher = encoders.Averaged(words, weighting="idf", background=texts)
     solved = solved_average(teacher, texts, words, dim=16, penalty=1e-6)
     assert far_off(solved.embed(texts.texts), teacher.embed(texts.texts)) < 1e-3
+
+
+def test_without_a_teacher_the_vectors_are_the_main_directions_of_the_shares(texts: Corpus, words: WordVectors) -> None:
+    latent = latent_average(texts, words, dim=3)
+    student = WordAverage(words, background=texts)
+    prepared = student.prepare(texts.texts)
+    shares = torch.zeros(len(texts), len(words.table)).scatter_add_(1, prepared, student.shares(prepared).detach())
+    left, sizes, _ = torch.linalg.svd(shares - shares.mean(0), full_matrices=False)
+    wanted = torch.nn.functional.normalize(left[:, :3] * sizes[:3], dim=1)
+    vectors = latent.embed(texts.texts)
+    assert torch.allclose(vectors @ vectors.T, wanted @ wanted.T, atol=1e-4)
+    with pytest.raises(ValueError, match=r"latent_average\(dim=0\): need 1 ≤ dim ≤ "):
+        latent_average(texts, words, dim=0)
