@@ -36,7 +36,7 @@ def mean_over_draws(scores: Sequence[Score], *, key: Hashable | None = None) -> 
             "the same texts"
         )
     names = scores[0].key if key is None else (key,)
-    return Score.of(np.mean([score.values for score in scores], axis=0), key=names)
+    return Score.of(np.mean([score.values for score in scores], axis=0), key=names, over="texts")
 
 
 def carried(
