@@ -35,7 +35,7 @@ def test_this_edition_holds_what_it_says() -> None:
 
 
 def test_an_unlisted_notebook_has_no_minutes() -> None:
-    assert chapter_list.minutes("04_metric_based") == 80 and chapter_list.minutes("04_mine") == 0
+    assert chapter_list.minutes("04_metric_based") == 60 and chapter_list.minutes("04_mine") == 0
 
 
 @pytest.mark.parametrize("entry", CHAPTERS, ids=lambda entry: entry.name)
