@@ -13,7 +13,7 @@ import torch
 from metalearn_lib import EpisodeSampler, FineTuned, Prototypical, language_models, meta_train
 from metalearn_lib.classification import Classifier, fit
 from metalearn_lib.corpora import Corpus
-from metalearn_lib.distillation import distil, match, meta_distil, self_train
+from metalearn_lib.distillation import distil, match, meta_distil
 from metalearn_lib.encoders import Averaged, Convolutional, WordAverage
 from metalearn_lib.errors import TrainingDiverged
 from metalearn_lib.meta_embeddings import ALaCarte, ContextAttention, collect, fit_attention
@@ -74,7 +74,6 @@ TRAINERS: dict[str, Trainer] = {
     "match": lambda **o: match(WordAverage(vectors()), Averaged(vectors()), texts(), **{"epochs": 1, **o}),
     "meta_distil": lambda **o: meta_distil(small(), small(), texts(), texts(), **{"steps": 2, **o}),
     "distil": lambda **o: distil(small(), small(), texts(), **{"epochs": 1, **o}),
-    "self_train": lambda **o: self_train(small, texts(), texts(), **{"epochs": 1, **o}),
     "FineTuned": adapted_head,
 }
 # what each trainer calls its sizes and its rate
@@ -86,10 +85,9 @@ COUNTS = {
     "match": ["epochs", "batch_size"],
     "meta_distil": ["steps", "batch_size"],
     "distil": ["epochs", "batch_size"],
-    "self_train": ["epochs", "batch_size", "rounds"],
     "FineTuned": [],
 }
-RATES = {"fit": "rates", **dict.fromkeys(["match", "meta_distil", "distil", "self_train"], "rate")}
+RATES = {"fit": "rates", **dict.fromkeys(["match", "meta_distil", "distil"], "rate")}
 
 
 def global_state() -> tuple[bytes, object, object]:

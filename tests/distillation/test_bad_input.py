@@ -22,7 +22,6 @@ from metalearn_lib.distillation import (
     on_front,
     pseudo_labelled,
     quantised,
-    self_train,
     soft_targets,
     solved_average,
 )  # fmt: skip
@@ -68,11 +67,6 @@ CASES = [
     ),
     (lambda at: pseudo_labelled(at.student, at.none), "pseudo_labelled: the unlabelled pool"),
     (lambda at: pseudo_labelled(at.student, at.texts, keep=0), r"keep=0\)"),
-    (lambda at: self_train(pytest.fail, at.texts, at.none, epochs=1), "self_train: the unlabelled pool 'two topics'"),
-    (
-        lambda at: self_train(pytest.fail, at.texts, at.texts, keep=2, epochs=1),
-        r"self_train\(keep=2\): a share above",
-    ),
     (lambda at: distil(at.student, at.student, at.none, epochs=1), "the unlabelled pool 'two topics' has no texts"),
     (lambda at: distil(at.student, at.student, at.texts, epochs=1, temperature=0), r"distil\(temperature=0\)"),
     (

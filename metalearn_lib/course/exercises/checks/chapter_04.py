@@ -28,6 +28,7 @@ from .core import (
     row,
     self_check,
 )
+from .episode_loss import EPISODE_LOSS_SLIPS
 
 EPSILON = 1e-6  # as the text of exercise 4.3 says
 
@@ -415,19 +416,14 @@ def _trained(
             "one step too many was taken": "more",
             "the gradients add up: .grad must be emptied before each backward()": "added",
             "this is Adam; plain gradient descent is asked for": "adam",
-            "the loss is that of the support set; it must be that of the queries": "support",
             "the support vectors were not mapped": "raw support",
             "the loss is that of both sets; the support set has made the prototypes": "both",
             "the query vectors were not mapped": "raw query",
             "no gradient runs through the prototypes; they depend on the matrix, too": "cut",
             "no gradient runs through the queries; they depend on the matrix, too": "cut queries",
             "the map is x @ matrix, not x @ matrix.T": "turned",
-            "the sign: the nearest class must get the largest logit": "far",
-            "the distance is not squared": "root",
             "the mapped vectors were scaled to length 1": "length",
-            "cross_entropy takes logits; the softmax is inside it": "softmax",
-            "the loss was added up over the queries, not averaged": "sum",
-            "the labels of the support set were not looked at, only the order": "order",
+            **EPISODE_LOSS_SLIPS,
             "these losses are from after the step; note them before": "late",
             "these are accuracies; note the loss": "accuracy",
             "these are running means of the losses": "means",

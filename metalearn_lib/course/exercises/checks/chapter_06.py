@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy, pad
 from metalearn_lib.meta_embeddings.similarity import spearman
 
 from .core import Answer, Cases, CheckFailed, Function, expect, self_check
+from .episode_loss import EPISODE_LOSS_SLIPS
 from .loops import outer_loop
 
 
@@ -329,12 +330,7 @@ _weighed, _loop_slips = _weights_loop()
                 "the vectors were multiplied by exp(θ), so their squared distances by exp(2θ)": "vectors",
                 "the sources were averaged; add them up": "mean",
                 "only the first source was used": "one source",
-                "the sign: the nearest class must get the largest logit": "far",
-                "the distance is not squared": "root",
-                "cross_entropy takes logits; the softmax is inside it": "softmax",
-                "the loss is that of the support set; it must be that of the queries": "support",
-                "the loss was added up over the queries, not averaged": "sum",
-                "the labels of the support set were not looked at, only the order": "order",
+                **EPISODE_LOSS_SLIPS,
             }.items()
         },
     },
