@@ -54,13 +54,11 @@ def test_scores_over_trainings_where_three_are_stored(path: Path, capsys: pytest
 
 
 def test_scores_over_the_trainings_of_this_run_are_called_so(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trained, texts = Score.of([0.5, 0.6, 0.7], over="trainings"), Score.of([0.0, 1.0], over="texts")
+    trained = Score.of([0.5, 0.6, 0.7], over="trainings")
     for given, said in (
         ({"maml": trained}, "over the trainings of this run: `"),
         ({"maml": trained, "floor": GIVEN["floor"]}, "over the trainings of this run (rows without training: over its"),
-        ({"maml": trained, "floor": texts}, "of this run (rows without training: over its texts): `"),
-        (GIVEN, "over the values of one training: `"),
-        ({"floor": texts}, "over the texts of one training: `"),
+        (GIVEN, "over the episodes of one training: `"),
     ):
         assert replicated(given, chapter="03", name="news") == given
         assert said in capsys.readouterr().out
