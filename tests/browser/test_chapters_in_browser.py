@@ -38,6 +38,12 @@ READY = """cells => {
     window.book = panel.content;
     return window.book.widgets.length === cells;  // a long notebook is laid out bit by bit
 }"""
+STATE = """() => {
+    const panel = window.jupyterapp?.shell.currentWidget;
+    const kernel = panel?.sessionContext?.session?.kernel;
+    return [panel?.title.label, panel?.context?.isReady, kernel?.connectionStatus, kernel?.status,
+            panel?.content?.widgets?.length].join(', ');
+}"""
 WATCH = """() => window.jupyterapp.commands.commandExecuted.connect((_, done) => {
     if (done.id === 'runmenu:run-all') window.ran = done.result.catch(() => null).then(() => true);
 })"""
@@ -166,8 +172,7 @@ def _exercise(chapter: Chapter) -> tuple[Exercise, int] | None:
 def test_a_chapter_by_keyboard(chapter: Chapter, lab: Lab, watch: Callable[..., Any]) -> None:
     seen, exercise, explore = watch(), _exercise(chapter), _place(chapter, "widgets.explore(")
     page = seen.page
-    page.goto(lab.address.format(chapter.path.name))
-    page.wait_for_function(READY, arg=len(chapter.cells), timeout=STARTS)
+    _open(page, lab.address.format(chapter.path.name), len(chapter.cells))
     if chapter is CHAPTERS[0]:
         _run_all(page)
         unanswered = ["not answered yet"] if exercise else []  # a learner's cells stop at the first check
@@ -186,6 +191,19 @@ def test_a_chapter_by_keyboard(chapter: Chapter, lab: Lab, watch: Callable[..., 
     _quiz(seen, lab, chapter)
     assert page.evaluate(TROUBLE) == [] and seen.complaints == []
     page.evaluate(SHUT_DOWN)
+
+
+def _open(page: Any, address: str, cells: int) -> None:
+    """Open a chapter with a kernel that is ready; once more where the first try was lost, as a learner reloads it."""
+    from playwright.sync_api import TimeoutError as TimedOut
+
+    page.goto(address)
+    try:
+        page.wait_for_function(READY, arg=cells, timeout=1500)
+    except TimedOut:
+        print("not ready:", page.evaluate(STATE))
+        page.reload()
+        page.wait_for_function(READY, arg=cells, timeout=STARTS)
 
 
 def _run_all(page: Any) -> None:

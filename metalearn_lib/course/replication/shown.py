@@ -46,8 +46,9 @@ def replicated(scores: Mapping[str, Score], *, chapter: str, name: str) -> dict[
     if len(seeds) < LEAST:
         over = {score.over for score in scores.values()}
         trained = "trainings" in over
-        here = "the trainings of this run" if trained else "the episodes of one training"
-        apart = " (rows without training: over its episodes)" if trained and len(over) > 1 else ""
+        units = " and ".join(sorted(over - {"trainings", ""})) or "values"  # episodes, texts, …
+        here = "the trainings of this run" if trained else f"the {units} of one training"
+        apart = f" (rows without training: over its {units})" if trained and len(over) > 1 else ""
         print(f"intervals over {here}{apart}: `metalearn replicate {chapter}` stores more trainings")
         return dict(scores)
     older = _OLDER if set(seeds) & set(stored.older(about)) else ""

@@ -54,11 +54,13 @@ def test_scores_over_trainings_where_three_are_stored(path: Path, capsys: pytest
 
 
 def test_scores_over_the_trainings_of_this_run_are_called_so(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trained = Score.of([0.5, 0.6, 0.7], over="trainings")
+    trained, texts = Score.of([0.5, 0.6, 0.7], over="trainings"), Score.of([0.0, 1.0], over="texts")
     for given, said in (
         ({"maml": trained}, "over the trainings of this run: `"),
         ({"maml": trained, "floor": GIVEN["floor"]}, "over the trainings of this run (rows without training: over its"),
-        (GIVEN, "over the episodes of one training: `"),
+        ({"maml": trained, "floor": texts}, "of this run (rows without training: over its texts): `"),
+        (GIVEN, "over the values of one training: `"),
+        ({"floor": texts}, "over the texts of one training: `"),
     ):
         assert replicated(given, chapter="03", name="news") == given
         assert said in capsys.readouterr().out
