@@ -199,7 +199,7 @@ def _open(page: Any, address: str, cells: int) -> None:
 
     page.goto(address)
     try:
-        page.wait_for_function(READY, arg=cells, timeout=1500)
+        page.wait_for_function(READY, arg=cells, timeout=STARTS)
     except TimedOut:
         print("not ready:", page.evaluate(STATE))
         page.reload()
