@@ -7,6 +7,7 @@ small LSTM serves every weight, each with a memory of its own, so what was learn
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -18,7 +19,7 @@ from metalearn_lib.learners.base import Learner
 from metalearn_lib.meta_optimizers.problems import Problems
 from metalearn_lib.meta_optimizers.rules import State, advance
 
-FAST, SLOW, SQUARE = 0.9, 0.98, 0.95  # how fast the running averages forget
+KEEP = (0.9, 0.98, 0.95)  # how much a running mean keeps in a step: a fast and a slow one, and that of the squares
 
 
 class RuleLearner(Learner):
@@ -113,37 +114,47 @@ class LearnedOptimizer(RuleLearner):
         nn.init.zeros_(self.out.bias)
 
     def start(self, phi: Tensor) -> State:
-        """An empty memory for each weight of φ [T, P]: hidden and cell states [T·P, H], running averages [T, P]."""
+        """An empty memory for each weight of φ [T, P]: hidden and cell states [T·P, H], running means [3, T, P]."""
         empty = phi.new_zeros(phi.numel(), self.out.in_features)
-        return empty, empty, empty, empty, *(torch.zeros_like(phi) for _ in range(3))
+        return empty, empty, empty, empty, phi.new_zeros(3, *phi.shape)
 
     def move(self, gradients: Tensor, state: State, number: int) -> tuple[Tensor, State]:
         """Gradients [T, P] → moves [T, P] and the new memory; raises ValueError for the memory of another model."""
-        hidden_1, cell_1, hidden_2, cell_2, *averages = state
-        if averages[0].shape != gradients.shape:
+        hidden_1, cell_1, hidden_2, cell_2, means = state
+        if means.shape[1:] != gradients.shape:
             raise ValueError(
-                f"LearnedOptimizer: the state is of another model or batch, with weights {tuple(averages[0].shape)}; "
+                f"LearnedOptimizer: the state is of another model or batch, with weights {tuple(means.shape[1:])}; "
                 f"these gradients are {tuple(gradients.shape)}: call start() first"
             )
         with torch.no_grad():
-            seen, averages = self._read(gradients, averages, number)
-        hidden_1, cell_1 = self.cells[0](seen.flatten(0, 1), (hidden_1, cell_1))
-        hidden_2, cell_2 = self.cells[1](hidden_1, (hidden_2, cell_2))
+            seen, means = self._read(gradients, means, number)
+        layer_1, layer_2 = self.cells if torch.is_grad_enabled() else (partial(_remember, cell) for cell in self.cells)
+        hidden_1, cell_1 = layer_1(seen.flatten(0, 1), (hidden_1, cell_1))
+        hidden_2, cell_2 = layer_2(hidden_1, (hidden_2, cell_2))
         moves = self.scale * self.out(hidden_2).tanh().view_as(gradients)
-        return moves, (hidden_1, cell_1, hidden_2, cell_2, *averages)
+        return moves, (hidden_1, cell_1, hidden_2, cell_2, means)
 
-    def _read(self, g: Tensor, averages: list[Tensor], number: int) -> tuple[Tensor, list[Tensor]]:
-        """What the LSTM sees of each weight, [T, P, 2 or 6], and the new running averages."""
+    def _read(self, g: Tensor, means: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        """What the LSTM sees of each weight, [T, P, 2 or 6], and the new running means."""
         if self.inputs == "gradient":
-            return preprocess(g), averages
-        fast, slow, square = (
-            old.lerp(new, 1 - keep)
-            for old, new, keep in zip(averages, (g, g, g.square()), (FAST, SLOW, SQUARE), strict=True)
-        )
-        size = (square / (1 - SQUARE**number)).sqrt() + 1e-12
-        fast_mean, slow_mean = fast / (1 - FAST**number), slow / (1 - SLOW**number)
-        relative = torch.stack([g / size, fast_mean / size, slow_mean / size], -1)
-        return torch.cat([relative, preprocess(g), preprocess(fast_mean)[..., :1]], -1), [fast, slow, square]
+            return preprocess(g), means
+        keep = g.new_tensor(KEEP).view(3, 1, 1)
+        means = torch.stack([g, g, g.square()]).lerp(means, keep)
+        fast, slow, square = means / (1 - keep**number)
+        seen = torch.stack([g, fast, slow])
+        logarithms, signs = preprocess(seen[:2]).unbind(-1)  # [2, T, P]
+        relative = seen / (square.sqrt() + 1e-12)
+        return torch.cat([relative, logarithms[:1], signs[:1], logarithms[1:]]).movedim(0, -1), means
+
+
+def _remember(cell: Any, x: Tensor, memory: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """`cell(x, memory)` without a graph, and faster: the weights of a gate lie side by side, in long rows."""
+    hidden, kept = (part.t() for part in memory)  # [H, R]
+    bias = (cell.bias_ih + cell.bias_hh).unsqueeze(1)
+    gates = torch.addmm(bias, cell.weight_ih, x.t()).addmm_(cell.weight_hh, hidden)  # [4H, R]
+    write, forget, new, show = gates.chunk(4)
+    kept = forget.sigmoid_().mul_(kept).addcmul_(write.sigmoid_(), new.tanh_())
+    return show.sigmoid_().mul_(kept.tanh()).t(), kept.t()
 
 
 def preprocess(gradient: Tensor, *, p: float = 10.0) -> Tensor:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from metalearn_lib.episodes import Episodes
 from metalearn_lib.errors import InnerLoopDiverged, check_options
-from metalearn_lib.inner_loop import Weights, forward_each, task_losses
+from metalearn_lib.inner_loop import Weights, task_losses
+from metalearn_lib.inner_loop.network import Network
 from metalearn_lib.learners.base import Learner
 from metalearn_lib.learners.text_model import inputs_of
 
@@ -68,39 +69,46 @@ class Unrolled(Learner):
 
     def meta_loss(self, episodes: Episodes) -> Tensor:
         """Mean query loss at the end of training; its gradient runs back through every step to the hyper-parameters."""
-        support, query = inputs_of(self.model, episodes)
-        *_, weights = self._train(support, episodes.support_y, self.steps, keep=True)
-        return task_losses(forward_each(self.model, weights, query), episodes.query_y).mean()
+        network, support, query = self._inputs(episodes)
+        *_, weights = self._train(network, support, episodes.support_y, self.steps, keep=True)
+        return task_losses(network.call_each(weights, query), episodes.query_y).mean()
 
     def predict(self, episodes: Episodes, *, steps: int | None = None) -> Tensor:
         """Outputs [T, Q, N] on the queries after training on the support sets; a schedule's last rate goes on."""
-        support, query = inputs_of(self.model, episodes)
-        *_, weights = self._train(support, episodes.support_y, self.steps if steps is None else steps, keep=False)
+        network, support, query = self._inputs(episodes)
+        steps = self.steps if steps is None else steps
+        *_, weights = self._train(network, support, episodes.support_y, steps, keep=False)
         with torch.no_grad():
-            return forward_each(self.model, weights, query)
+            return network.call_each(weights, query)
 
     def query_losses(self, episodes: Episodes, *, steps: int | None = None) -> Tensor:
         """Query losses [T, 1 + steps] before training and after each step."""
-        support, query = inputs_of(self.model, episodes)
-        seen = []
-        for weights in self._train(support, episodes.support_y, self.steps if steps is None else steps, keep=False):
+        network, support, query = self._inputs(episodes)
+        steps, seen = self.steps if steps is None else steps, []
+        for weights in self._train(network, support, episodes.support_y, steps, keep=False):
             with torch.no_grad():
-                seen.append(task_losses(forward_each(self.model, weights, query), episodes.query_y))
+                seen.append(task_losses(network.call_each(weights, query), episodes.query_y))
         return torch.stack(seen, 1)
 
-    def _train(self, x: Tensor, y: Tensor, steps: int, *, keep: bool) -> Iterator[Weights]:
+    def _inputs(self, episodes: Episodes) -> tuple[Network, Tensor, Tensor]:
+        """The model as stages, support inputs as they are, queries as the first trained stage reads them."""
+        network = Network(self.model, "all")
+        support, query = inputs_of(self.model, episodes)
+        return network, support, network.features(query)
+
+    def _train(self, network: Network, x: Tensor, y: Tensor, steps: int, *, keep: bool) -> Iterator[Weights]:
         """Weights [T, …] before the first step and after each; `keep` keeps the graph back to the hyper-parameters."""
         if self.preferences is None:
             x, y = x.unsqueeze(1), y.unsqueeze(1)
         if x.shape[1] != len(self.mixture):
             raise ValueError(f"Unrolled: the support set has {x.shape[1]} sources, expected {len(self.mixture)}")
-        shape, flat = x.shape[1:3], x.flatten(1, 2)  # [T, S, M, …] → [T, S·M, …]
+        shape, flat = x.shape[1:3], network.features(x.flatten(1, 2))  # [T, S, M, …] → [T, S·M, …]
         start = {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
         weights = {name: p.expand(len(x), *p.shape).requires_grad_() for name, p in start.items()}
         yield weights
         for step in range(steps):
             with torch.enable_grad():
-                losses = task_losses(forward_each(self.model, weights, flat).unflatten(1, shape), y)  # [T, S]
+                losses = task_losses(network.call_each(weights, flat).unflatten(1, shape), y)  # [T, S]
                 loss = (losses @ self.mixture.to(losses)).sum()
                 if not torch.isfinite(loss):
                     raise InnerLoopDiverged(

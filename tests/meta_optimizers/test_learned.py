@@ -54,7 +54,7 @@ def test_every_weight_is_moved_by_its_own_gradients_alone(inputs):
 def test_moments_do_not_depend_on_the_scale_of_the_loss():
     rule = optimizer()
     g = torch.randn(1, 5)
-    small, large = (rule._read(c * g, [torch.zeros(1, 5)] * 3, 1)[0][..., :3] for c in (1e-3, 1e3))
+    small, large = (rule._read(c * g, torch.zeros(3, 1, 5), 1)[0][..., :3] for c in (1e-3, 1e3))
     torch.testing.assert_close(small, large)
 
 
