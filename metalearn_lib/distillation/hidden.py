@@ -100,7 +100,7 @@ def match_hidden(
             return far + weight * (1 - cosine_similarity(own, inside[rows], dim=-1)).mean()
 
         parameters = [p for name, p in hinted.named_parameters() if weight or not name.startswith("hint.")]
-        optimizer = torch.optim.Adam(parameters, lr=rate)
+        optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)  # faster on a table of words
         for _ in progress_bar(range(epochs), "match", show=progress):
             batches = torch.randperm(len(pool), generator=generator).split(batch_size)
             list(descend(loss, batches, optimizer, who="match_hidden"))

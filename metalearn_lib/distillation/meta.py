@@ -23,7 +23,10 @@ from metalearn_lib.progress import progress_bar
 
 @dataclass
 class MetaHistory:
-    """Loss of the student's lessons, and quiz loss after the trial step, of each step."""
+    """Loss of the student's lessons, and quiz loss after the trial step, of each step.
+
+    A teacher that does not learn leaves no difference between the trial step and the real one.
+    """
 
     losses: list[float] = field(default_factory=list)
     quiz_losses: list[float] = field(default_factory=list)
@@ -98,12 +101,15 @@ def meta_distil(
         rows = torch.randint(len(pool), (min(batch_size, len(pool)),), generator=generator)
         asked = torch.randint(len(quiz), (min(batch_size, len(quiz)),), generator=generator)
         lesson = teacher.encoder.trimmed(inputs[0][rows]), student.encoder.trimmed(inputs[1][rows])
+        quizzed = student.encoder.trimmed(quiz_x[asked]), quiz_y[asked].to(quiz_x.device)
         if teacher_rate:
-            quizzed = student.encoder.trimmed(quiz_x[asked]), quiz_y[asked].to(quiz_x.device)
             after = quiz_loss(teacher, student, lesson, quizzed, rate=rate, temperature=temperature)
             history.quiz_losses.append(take_step(after, optimizers[0], who="meta_distil, the teacher", step=step))
         with torch.no_grad():
             said = teacher(lesson[0])
         loss = distillation_loss(student(lesson[1]), said, temperature=temperature)
         history.losses.append(take_step(loss, optimizers[1], who="meta_distil, the student", step=step))
+        if not teacher_rate:
+            with torch.no_grad():
+                history.quiz_losses.append(torch.nn.functional.cross_entropy(student(quizzed[0]), quizzed[1]).item())
     return history

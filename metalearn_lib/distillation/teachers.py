@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Encoder
 
 _LOWEST = -50.0  # stands for the logarithm of a probability of 0
+_counted: WeakKeyDictionary[Corpus, dict[int, Any]] = WeakKeyDictionary()  # by the least number of texts
 
 
 class Teacher(Protocol):
@@ -75,14 +77,22 @@ class TfidfTeacher:
 
         _check_labels(labelled, "TfidfTeacher")
         self.classes: tuple[str, ...] = tuple(labelled.classes)
-        self._counts = TfidfVectorizer(sublinear_tf=True, min_df=min_count, token_pattern=r"\S+").fit(background.texts)
+        counted = _counted.setdefault(background, {})  # several teachers count in one background
+        if min_count not in counted:
+            counter = TfidfVectorizer(sublinear_tf=True, min_df=min_count, token_pattern=r"\S+")
+            counted[min_count] = counter.fit(background.texts)
+        self._counts = counted[min_count]
+        self._said: WeakKeyDictionary[Corpus, Tensor] = WeakKeyDictionary()
         self._weight, self._bias = _logistic(self._counts.transform(labelled.texts), labelled, strength)
 
     def logits(self, texts: Sequence[str] | Corpus) -> Tensor:
-        """Logits [n, C] of the texts."""
-        given = texts.texts if isinstance(texts, Corpus) else texts
-        scores = self._counts.transform(given) @ self._weight.numpy().T
-        return torch.from_numpy(scores).float() + self._bias
+        """Logits [n, C] of the texts; those of a corpus are kept."""
+        if not isinstance(texts, Corpus):
+            scores = self._counts.transform(texts) @ self._weight.numpy().T
+            return torch.from_numpy(scores).float() + self._bias
+        if texts not in self._said:
+            self._said[texts] = self.logits(list(texts.texts))
+        return self._said[texts].clone()
 
     def shipped(self) -> dict[str, Tensor]:
         """What a machine needs to answer, besides the list of words: a weight for each word and class, and the idf."""
