@@ -18,11 +18,12 @@ from metalearn_lib.meta_embeddings.sources import (
     word2vec,
     words_in_context,
 )
+from metalearn_lib.meta_embeddings.texts import TextMeans
 from metalearn_lib.scores import Correlation
 
 __all__ = [
-    "ALaCarte", "Chimera", "ContextAttention", "Correlation", "HeldOut", "MetaEmbedding", "WordContexts",
-    "additive", "aligned", "average", "chimera_correlations", "collect", "concatenated", "cooccurrences",
-    "correlate", "fit_attention", "hold_out", "load_chimeras", "minilm_words", "ppmi_svd", "prepared",
+    "ALaCarte", "Chimera", "ContextAttention", "Correlation", "HeldOut", "MetaEmbedding", "TextMeans",
+    "WordContexts", "additive", "aligned", "average", "chimera_correlations", "collect", "concatenated",
+    "cooccurrences", "correlate", "fit_attention", "hold_out", "load_chimeras", "minilm_words", "ppmi_svd", "prepared",
     "random_words", "standing", "state_vectors", "svd", "word2vec", "words_in_context",
 ]  # fmt: skip

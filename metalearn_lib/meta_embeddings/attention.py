@@ -22,16 +22,24 @@ class ContextAttention(nn.Module):
     word and its place; β a softmax over contexts of how well they agree with their mean, c_k · M c̄ (HiCE uses a
     Transformer's self-attention in both places). A and f, a two-layer perceptron, write the vector. At the start α and
     β are equal, f is zero and A is that of `start`: the network begins as à la carte. Contexts without a word get no
-    weight; if all are empty the vector is zero.   Chapter: 06
+    weight; if all are empty the vector is zero. The control, `attend=False`: all but A stays as at the start, and only
+    A trains.   Chapter: 06
     """
 
     def __init__(
-        self, start: ALaCarte, *, window: int = 10, hidden: int = 64, dropout: float = 0.2, seed: int = 0
+        self,
+        start: ALaCarte,
+        *,
+        window: int = 10,
+        hidden: int = 64,
+        dropout: float = 0.2,
+        attend: bool = True,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         check_options("ContextAttention", hidden=hidden, window=window, dropout=dropout, seed=seed)
         dim = start.vectors.dim
-        self.vectors = start.vectors
+        self.vectors, self.attend = start.vectors, attend
         with seeded(seed):
             self.read = nn.Linear(dim, hidden)
             self.score = nn.Parameter(torch.zeros(hidden))
@@ -42,6 +50,8 @@ class ContextAttention(nn.Module):
                 nn.Linear(dim, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, dim, bias=False)
             )  # fmt: skip
             nn.init.zeros_(self.correct[3].weight)  # type: ignore[arg-type]
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(attend or name == "matrix")
         self.register_buffer("table", start.vectors.table, persistent=False)
 
     def forward(self, contexts: Tensor) -> Tensor:
@@ -51,23 +61,32 @@ class ContextAttention(nn.Module):
                 f"ContextAttention: contexts of shape {tuple(contexts.shape)}; need [B, K, {len(self.places)}], the "
                 "windows of `collect` with the same window"
             )
-        alpha, beta = self.weights(contexts)
-        means = (alpha[..., None] * self.get_buffer("table")[contexts]).sum(2)  # [B, K, D]
+        _, beta, means = self._weighed(contexts)
         word = (beta[..., None] * means).sum(1)
-        vectors: Tensor = word @ self.matrix.T + self.correct(word) * (contexts > 0).any(-1).any(-1)[:, None]
+        vectors: Tensor = word @ self.matrix.T
+        if self.attend:
+            vectors = vectors + self.correct(word) * (contexts > 0).any(-1).any(-1)[:, None]
         return vectors
 
     def weights(self, contexts: Tensor) -> tuple[Tensor, Tensor]:
         """Attention over words α [B, K, L] and over contexts β [B, K]; zero on what is empty."""
+        return self._weighed(contexts)[:2]
+
+    def _weighed(self, contexts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """α, β and the weighed means of the contexts Σ_j α_kj x_kj, [B, K, D]."""
         used = contexts > 0
-        x = self.get_buffer("table")[contexts]
-        scores = self.read(x).tanh() @ self.score + self.places
-        alpha = scores.masked_fill(~used, -1e9).softmax(-1) * used  # [B, K, L]
-        means = (alpha[..., None] * x).sum(2)
         some = used.any(-1)  # [B, K]
+        x = self.get_buffer("table")[contexts]
+        if not self.attend:
+            alpha, beta = (part / part.sum(-1, keepdim=True).clamp(min=1) for part in (used, some))
+            return alpha, beta, (alpha[..., None] * x).sum(2)
+        scores = self.places.expand(used.shape).masked_fill(~used, -1e9)
+        scores = scores.masked_scatter(used, scores[used] + self.read(x[used]).tanh() @ self.score)
+        alpha = scores.softmax(-1) * used  # [B, K, L]
+        means = (alpha[..., None] * x).sum(2)
         centre = means.sum(1, keepdim=True) / some.sum(1).clamp(min=1)[:, None, None]
         beta = ((means @ self.agree) * centre).sum(-1).masked_fill(~some, -1e9).softmax(-1) * some
-        return alpha, beta
+        return alpha, beta, means
 
 
 def fit_attention(

@@ -35,7 +35,9 @@ def aligned(sources: Sequence[WordVectors], words: Sequence[str] | None = None) 
     if len(set(wanted)) < len(wanted):
         twice = next(word for word in wanted if wanted.count(word) > 1)
         raise ValueError(f"aligned: the word {twice!r} is asked for twice; give each word once")
-    tables = [source.table[source.encode(wanted)] for source in sources]
+    tables = [
+        source.table[1:] if list(source.words) == wanted else source.table[source.encode(wanted)] for source in sources
+    ]
     if not wanted or not any(bool(table.any()) for table in tables):
         raise ValueError(
             f"aligned: no source knows any of the {len(wanted)} words; are words and sources in the same language and "
@@ -66,14 +68,12 @@ def prepared(vectors: WordVectors, *, words: Sequence[str] | None = None, remove
     found = table[known].double()
     found = found - found.mean(0)
     if remove:
-        _, basis = torch.linalg.eigh(found.T @ found)
-        top = basis[:, -min(remove, basis.shape[1]) :]
+        top = _strongest(found.T.numpy() @ found.numpy(), min(remove, found.shape[1]))
         found = found - found @ top @ top.T
     found = normalize(found, dim=1)
     # The mean of the squared cosines of all pairs, from the D × D matrix of second moments.
     n = len(found)
-    gram = found.T @ found
-    square = (float(gram.square().sum()) - n) / (n * (n - 1))
+    square = (float(np.square(found.T.numpy() @ found.numpy()).sum()) - n) / (n * (n - 1))
     mean = (float(found.sum(0).square().sum()) - n) / (n * (n - 1))
     found = found / max(square - mean**2, 1e-12) ** 0.25
     return WordVectors.from_array(list(compress(order, known.tolist())), found.numpy())
@@ -133,8 +133,15 @@ def directions(table: Tensor, dim: int) -> Tensor:
         raise ValueError(
             f"svd(dim={dim}): {table.shape[0]} words of {table.shape[1]} numbers have {min(table.shape)} directions"
         )
-    _, basis = torch.linalg.eigh((table.T @ table).double())
-    return basis.flip(1)[:, :dim].float()
+    return _strongest((table.T.numpy() @ table.numpy()).astype(np.float64), dim).float()
+
+
+def _strongest(gram: np.ndarray, count: int) -> Tensor:
+    """The eigenvectors of the `count` largest eigenvalues of a symmetric matrix [D, D] → [D, count]."""
+    from scipy.linalg import eigh
+
+    _, basis = eigh(gram, subset_by_index=(len(gram) - count, len(gram) - 1))
+    return torch.from_numpy(np.ascontiguousarray(basis[:, ::-1]))
 
 
 def _known(words: Sequence[str], table: Tensor, known: Tensor) -> WordVectors:

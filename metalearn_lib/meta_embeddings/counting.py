@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
+import torch
 
 from metalearn_lib.text import WordVectors
 
@@ -34,15 +36,28 @@ def cooccurrences(
         raise ValueError(
             f"cooccurrences(window={window}): need window ≥ 1 and at least one word, numbered from 0 to {size - 1}"
         )
-    gap = [-1] * window
-    stream = np.array([n for tokens in token_lists for n in (*(numbers.get(word, -1) for word in tokens), *gap)], int)
+    stream = numbered(token_lists, numbers, gap=window, unknown=-1)
     counts = sparse.csr_matrix((size, size), dtype=np.float32)
     for distance in range(1, window + 1):
         left, right = stream[:-distance], stream[distance:]
-        both = (left >= 0) & (right >= 0)
-        shares = np.full(int(both.sum()), 1 / distance if decay else 1.0, dtype=np.float32)
+        both = np.flatnonzero((left >= 0) & (right >= 0))
+        shares = np.full(len(both), 1 / distance if decay else 1.0, dtype=np.float32)
         counts = counts + sparse.coo_matrix((shares, (left[both], right[both])), (size, size)).tocsr()
     return (counts + counts.T).tocsr()
+
+
+def numbered(token_lists: Sequence[Sequence[str]], numbers: Mapping[str, int], *, gap: int, unknown: int) -> np.ndarray:
+    """All words of all texts as one row of numbers, with `gap` times `unknown` after each text.
+
+    >>> numbered([["a", "x"], ["b"]], {"a": 1, "b": 2}, gap=1, unknown=0).tolist()
+    [1, 0, 0, 2, 0]
+    """
+    lengths = np.fromiter(map(len, token_lists), int, len(token_lists))
+    total = int(lengths.sum())
+    row = np.full(total + gap * len(lengths), unknown)
+    places = np.arange(total) + np.repeat(gap * np.arange(len(lengths)), lengths)
+    row[places] = np.fromiter(map(numbers.get, chain.from_iterable(token_lists), repeat(unknown)), int, total)
+    return row
 
 
 def ppmi_svd(
@@ -67,9 +82,8 @@ def ppmi_svd(
     (['cold', 'hot', 'ice', 'soup', 'tea'], 2)
     """
     from scipy import sparse
-    from sklearn.utils.extmath import randomized_svd
 
-    counted = Counter(word for tokens in token_lists for word in tokens)
+    counted = Counter(chain.from_iterable(token_lists))
     words = [word for word, count in counted.most_common(max_words) if count >= min_count]
     if dim < 1 or len(words) <= dim:
         raise ValueError(
@@ -84,6 +98,21 @@ def ppmi_svd(
     ppmi = sparse.csr_matrix(
         (values[kept].astype(np.float32), (counts.row[kept], counts.col[kept])), (len(words), len(words))
     )
-    left = randomized_svd(ppmi, dim, n_iter=2, random_state=seed)[0]
+    left = _left_vectors(ppmi, dim, seed)
     lengths = np.linalg.norm(left, axis=1, keepdims=True)
     return WordVectors.from_array(words, left / np.maximum(lengths, 1e-12))
+
+
+def _left_vectors(matrix: Any, dim: int, seed: int, *, more: int = 10, passes: int = 2) -> np.ndarray:
+    """The first left singular vectors of a square sparse matrix → [V, dim], up to signs (Halko et al., 2011).
+
+    Random directions, sharpened by `passes` products with M Mᵀ; then an exact decomposition in their span.
+    """
+    across = matrix.T.tocsr()
+    span = np.random.RandomState(seed).normal(size=(matrix.shape[0], dim + more)).astype(np.float32)
+    for _ in range(passes):
+        span = across @ (matrix @ span)
+    basis = torch.linalg.qr(torch.from_numpy(matrix @ span))[0]  # [V, dim + more]
+    inside = torch.from_numpy(across @ basis.numpy()).double()  # the transpose of Qᵀ M
+    _, rotation = torch.linalg.eigh(inside.T @ inside)
+    return (basis @ rotation.flip(1)[:, :dim].float()).numpy()

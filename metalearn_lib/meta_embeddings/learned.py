@@ -88,12 +88,13 @@ class MetaEmbedding(Encoder):
         words, places = flat.unique(return_inverse=True)
         mapped = self._mapped(words)  # [U, n, dim]: each different word once
         attention = self._attention(mapped, words, flat, places)
+        weights = self.get_buffer("weights")[flat]
         if self.kind == "contextual":
-            vectors = self._weighted(mapped[places], attention)  # [B, L, dim]
+            sums = (self._weighted(mapped[places], attention) * weights[..., None]).sum(1)
         else:
-            vectors = self._weighted(mapped, attention)[places]
-        weights = self.get_buffer("weights")[flat][..., None]
-        means = (vectors * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
+            bags = weights.new_zeros(len(flat), len(words)).scatter_add_(1, places, weights)  # [B, U]
+            sums = bags @ self._weighted(mapped, attention)
+        means = sums / weights.sum(1, keepdim=True).clamp(min=1e-9)
         return self.dropout(means).reshape(*prepared.shape[:-1], self.dim)
 
     def attention(self, words: Sequence[str]) -> Tensor:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from metalearn_lib.errors import check_options
-from metalearn_lib.meta_embeddings.counting import cooccurrences
+from metalearn_lib.meta_embeddings.counting import cooccurrences, numbered
 from metalearn_lib.text import WordVectors
 
 
@@ -69,10 +70,10 @@ def collect(
     (['hot', 'tea'], [1, 1])
     """
     check_options("collect", min_count=min_count, per_word=per_word, window=window, seed=seed)
-    blank = [0] * window
-    skipped = {vectors.stoi[word] for word in skip if word in vectors.stoi}
-    stream = np.array([*blank, *(n for tokens in token_lists for n in (*vectors.encode(tokens), *blank))])
-    stream[np.isin(stream, list(skipped))] = 0
+    stream = np.concatenate([np.zeros(window, int), numbered(token_lists, vectors.stoi, gap=window, unknown=0)])
+    skipped = np.zeros(len(vectors.words) + 1, dtype=bool)
+    skipped[vectors.encode(skip)] = True
+    stream[skipped[stream]] = 0
     counts = np.bincount(stream, minlength=len(vectors.words) + 1)
     counts[0] = 0
     asked = np.flatnonzero(counts >= min_count) if words is None else np.array(vectors.encode(words), dtype=int)
@@ -83,7 +84,9 @@ def collect(
             "texts and vectors in the same language and spelling (lower case)"
         )
     places = np.random.default_rng(seed).permutation(len(stream))
-    places = places[np.isin(stream[places], asked)]
+    wanted = np.zeros(len(counts), dtype=bool)
+    wanted[asked] = True
+    places = places[wanted[stream[places]]]
     places = places[np.argsort(stream[places], kind="stable")]  # word by word, in random order inside
     first = np.searchsorted(stream[places], asked)
     used = np.minimum(counts[asked], per_word)
@@ -164,7 +167,7 @@ class ALaCarte:
             raise ValueError(
                 f"ALaCarte: {sorted(both)[0]!r} is a training word and hidden; a held-out word is no target"
             )
-        counted = Counter(token for tokens in token_lists for token in tokens)
+        counted = Counter(chain.from_iterable(token_lists))
         outside = {*skip, *hide}
         seen = [word for word in counted if word in vectors.stoi and word not in outside]
         places = {word: place for place, word in enumerate(seen)}

@@ -42,7 +42,8 @@ def correlate(vectors: WordVectors, pairs: WordPairs, *, resamples: int = 1000, 
     cosines[~known] = cosines[known].mean()
     people = np.asarray(pairs.scores, dtype=float)
     drawn = np.random.default_rng(seed).integers(0, len(pairs), (resamples, len(pairs)))
-    drawn_rho = spearman(cosines[drawn], people[drawn])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        drawn_rho = _correlation(_resampled_ranks(cosines, drawn), _resampled_ranks(people, drawn))
     drawn_rho = np.where(np.isfinite(drawn_rho), drawn_rho, 0.0)  # a resample of one pair, many times
     low, high = np.quantile(drawn_rho, [0.025, 0.975])
     key = (pairs.name, len(pairs), resamples, seed, *pairs.words1, *pairs.words2, *pairs.scores)
@@ -82,10 +83,23 @@ def spearman(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """
     from scipy.stats import rankdata
 
-    x, y = (rankdata(values, axis=-1) for values in (a, b))
-    x, y = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1)))
+        return _correlation(*(rankdata(values, axis=-1) for values in (a, b)))
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    x, y = x - x.mean(-1, keepdims=True), y - y.mean(-1, keepdims=True)
+    return np.asarray((x * y).sum(-1) / np.sqrt((x**2).sum(-1) * (y**2).sum(-1)))
+
+
+def _resampled_ranks(values: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """The ranks of values[drawn] in each row, ties sharing their mean; counted, not sorted: there are few values."""
+    _, places = np.unique(values, return_inverse=True)
+    places, size = places[drawn], int(places.max()) + 1  # [R, P]
+    rows = np.arange(len(drawn))[:, None]
+    counts = np.bincount((places + rows * size).ravel(), minlength=len(drawn) * size).reshape(-1, size)
+    middle = counts.cumsum(1) - (counts - 1) / 2
+    return np.asarray(middle[rows, places])
 
 
 def _cosines(vectors: WordVectors, pairs: WordPairs) -> tuple[np.ndarray, np.ndarray]:

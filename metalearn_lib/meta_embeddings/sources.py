@@ -69,8 +69,8 @@ def random_words(words: Sequence[str], *, dim: int, seed: int = 0) -> WordVector
     check_options("random_words", dim=dim, seed=seed)
     if not words:
         raise ValueError("random_words: no words; give those that a source knows")
-    numbers = np.random.default_rng(seed).normal(size=(len(words), dim)) / np.sqrt(dim)
-    return WordVectors.from_array(list(words), numbers)
+    numbers = np.random.default_rng(seed).standard_normal((len(words), dim), dtype=np.float32)
+    return WordVectors.from_array(list(words), np.divide(numbers, np.float32(dim**0.5), out=numbers))
 
 
 def minilm_words(
@@ -95,7 +95,9 @@ def minilm_words(
     unknown = encoder.tokenizer.unk_token_id
     pieces = encoder.tokenizer(list(words), add_special_tokens=False)["input_ids"]
     known = [(word, ids) for word, ids in zip(words, pieces, strict=True) if ids and unknown not in ids]
-    vectors = torch.stack([table[ids].mean(0) for _, ids in known]) if known else table[:0]
+    starts = torch.tensor([0, *map(len, (ids for _, ids in known))]).cumsum(0)[:-1]
+    rows = torch.tensor([row for _, ids in known for row in ids], dtype=torch.long)
+    vectors = nn.functional.embedding_bag(rows, table, starts, mode="mean") if known else table[:0]
     return WordVectors.from_array([word for word, _ in known], vectors.numpy())
 
 
