@@ -86,14 +86,21 @@ class MetaEmbedding(Encoder):
     def encode(self, prepared: Tensor) -> Tensor:
         flat = prepared.flatten(0, -2)  # [B, L]
         words, places = flat.unique(return_inverse=True)
-        mapped = self._mapped(words)  # [U, n, dim]: each different word once
-        attention = self._attention(mapped, words, flat, places)
         weights = self.get_buffer("weights")[flat]
         if self.kind == "contextual":
-            sums = (self._weighted(mapped[places], attention) * weights[..., None]).sum(1)
-        else:
+            mapped = self._mapped(words)
+            vectors = self._weighted(mapped[places], self._attention(mapped, words, flat, places))  # [B, L, dim]
+            sums = (vectors * weights[..., None]).sum(1)
+        else:  # the same sum with the maps last: each different word is weighed once, then each text is mapped
+            rows = [self.get_buffer(f"source{i}")[words] for i in range(len(self.maps))]  # [U, D_i] each
+            scores = torch.zeros(len(words), len(rows), device=weights.device)
+            if self.kind == "dynamic":
+                by_source = [row @ (self.score @ m) for row, m in zip(rows, self.maps, strict=True)]
+                scores = torch.stack(by_source, 1) + self.offsets
+            shares = self._shares(scores, words).split(1, dim=1)
+            weighed = torch.cat([row * share for row, share in zip(rows, shares, strict=True)], 1)  # [U, Σ D_i]
             bags = weights.new_zeros(len(flat), len(words)).scatter_add_(1, places, weights)  # [B, U]
-            sums = bags @ self._weighted(mapped, attention)
+            sums = len(rows) * (bags @ weighed) @ torch.cat([*self.maps], 1).T
         means = sums / weights.sum(1, keepdim=True).clamp(min=1e-9)
         return self.dropout(means).reshape(*prepared.shape[:-1], self.dim)
 
@@ -135,6 +142,10 @@ class MetaEmbedding(Encoder):
             scores = mapped @ self.score + self.offsets
         else:
             words, scores = flat, self._states(mapped[places], (flat > 0).sum(1)) @ self.score + self.offsets
+        return self._shares(scores, words)
+
+    def _shares(self, scores: Tensor, words: Tensor) -> Tensor:
+        """Softmax over the sources that know the word."""
         return scores.masked_fill(~self.get_buffer("known")[words], -torch.inf).softmax(-1)
 
     def _states(self, mapped: Tensor, lengths: Tensor) -> Tensor:

@@ -66,8 +66,15 @@ class _Mean(Encoder):
     def __init__(self, vectors: text.WordVectors, means: TextMeans) -> None:
         super().__init__()
         self.vectors, self.means, self.dim = vectors, means, vectors.dim
+        self._kept: dict[tuple[str, ...], Tensor] = {}  # a copied encoder has them, too
 
     def _prepare(self, texts: Sequence[str]) -> Tensor:
+        key = tuple(texts)
+        if key not in self._kept:
+            self._kept[key] = self._vectors(key)
+        return self._kept[key]
+
+    def _vectors(self, texts: Sequence[str]) -> Tensor:
         words, counts = self.means.counted(texts)
         rows = np.array(self.vectors.encode(words), np.int64)
         totals = (counts @ (rows > 0).astype(float))[:, None]
