@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from metalearn_lib.language_models import NeuralLanguageModel
 from metalearn_lib.meta_embeddings import cooccurrences, minilm_words, ppmi_svd, state_vectors, word2vec
+from metalearn_lib.meta_embeddings.counting import _left_vectors
 from metalearn_lib.text import BEGIN, Vocabulary
 
 TEXTS = [["a", "b", "x", "c"], ["c", "a"], ["b"], []]
@@ -49,6 +51,14 @@ def test_ppmi_vectors_span_the_matrix_of_the_formula():
     found = ppmi_svd(texts, dim=2, window=2, min_count=1)
     ours = found.table[found.encode(words)].double().numpy()
     np.testing.assert_allclose(ours @ ours.T, left @ left.T, atol=1e-4)
+
+
+def test_the_vectors_are_those_of_a_full_decomposition_where_few_directions_matter():
+    random = np.random.default_rng(0)
+    matrix = random.normal(size=(80, 4)) @ np.diag([9.0, 6, 3, 1]) @ random.normal(size=(4, 80))
+    found = _left_vectors(csr_matrix(matrix.astype(np.float32)), 3, seed=1)
+    left = np.linalg.svd(matrix)[0][:, :3]
+    np.testing.assert_allclose(np.abs((found * left).sum(0)), 1, atol=1e-4)
 
 
 def test_ppmi_keeps_frequent_words_only_and_wants_more_words_than_dimensions():

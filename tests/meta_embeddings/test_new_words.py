@@ -156,6 +156,18 @@ def model(start):
     return ContextAttention(start, window=4, hidden=8)
 
 
+def test_without_attention_the_matrix_trains_as_in_the_whole_network_and_nothing_else(model, start, parts):
+    whole, alone = model, ContextAttention(start, window=4, hidden=8, attend=False)
+    for name, parameter in whole.named_parameters():
+        parameter.requires_grad_(name == "matrix")
+    before = copy.deepcopy(alone.state_dict())
+    losses = [fit_attention(m, parts.train, steps=20, tasks=8, lr=0.01, progress=False) for m in (whole, alone)]
+    torch.testing.assert_close(*map(torch.tensor, losses))
+    assert [name for name, value in alone.state_dict().items() if not torch.equal(value, before[name])] == ["matrix"]
+    for ours, theirs in zip(alone.weights(parts.test.contexts), whole.weights(parts.test.contexts), strict=True):
+        torch.testing.assert_close(ours, theirs.detach())
+
+
 def test_with_one_context_the_network_begins_as_a_la_carte(parts, start, model):
     contexts = parts.test.contexts[:, :1]
     torch.testing.assert_close(model.eval()(contexts), start(contexts), atol=1e-5, rtol=1e-4)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 from torch.nn.functional import normalize
 
 from metalearn_lib.corpora import WordPairs
 from metalearn_lib.meta_embeddings import correlate
-from metalearn_lib.meta_embeddings.similarity import spearman
+from metalearn_lib.meta_embeddings.similarity import _resampled_ranks, spearman
 from metalearn_lib.text import WordVectors
 
 
@@ -31,6 +31,13 @@ def test_spearman_is_scipys_also_with_ties_and_in_rows():
     a, b = random.integers(0, 5, (7, 30)), random.integers(0, 5, (7, 30))
     np.testing.assert_allclose(spearman(a, b), [spearmanr(x, y).statistic for x, y in zip(a, b, strict=True)])
     assert np.isnan(spearman(np.ones(4), np.arange(4)))
+
+
+def test_counted_ranks_of_resamples_are_the_sorted_ones_also_with_ties():
+    random = np.random.default_rng(1)
+    for values in (random.integers(0, 5, 40) / 7, random.normal(size=40), np.ones(40)):
+        drawn = random.integers(0, 40, (6, 40))
+        np.testing.assert_array_equal(_resampled_ranks(values, drawn), rankdata(values[drawn], axis=-1))
 
 
 def test_value_and_interval_words_in_any_case(judged):
