@@ -8,9 +8,9 @@ help (`h_score`, `leep`, `proxy_a_distance`). Class names as first examples: `le
 from metalearn_lib.transfer.carry import carry_over
 from metalearn_lib.transfer.measures import h_score, leep, proxy_a_distance
 from metalearn_lib.transfer.rates import discriminative, gradual, layer_groups, slanted_triangular
-from metalearn_lib.transfer.trials import KINDS, carried, mean_over_draws
+from metalearn_lib.transfer.trials import KINDS, carried, frozen_vectors, mean_over_draws
 
 __all__ = [
-    "KINDS", "carried", "carry_over", "discriminative", "gradual", "h_score", "layer_groups", "leep",
+    "KINDS", "carried", "carry_over", "discriminative", "frozen_vectors", "gradual", "h_score", "layer_groups", "leep",
     "mean_over_draws", "proxy_a_distance", "slanted_triangular",
 ]  # fmt: skip

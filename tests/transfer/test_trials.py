@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from metalearn_lib.classification import Classifier, accuracy, fit
 from metalearn_lib.corpora import Corpus
 from metalearn_lib.encoders import Convolutional, Frozen
 from metalearn_lib.scores import Score
 from metalearn_lib.text import WordVectors
-from metalearn_lib.transfer import KINDS, carried, carry_over, mean_over_draws
+from metalearn_lib.transfer import KINDS, carried, carry_over, frozen_vectors, mean_over_draws
 
 
 def source(texts: Corpus, words: WordVectors, seed: int) -> Classifier:
@@ -74,6 +75,37 @@ def test_sources_share_the_random_weights(sources: list[Classifier], target: Cor
     assert all(both["a"][kind] is both["b"][kind] for kind in KINDS[:2])
     alone = carried({"b": sources[1:]}, target, target, shots=2, epochs=2)["b"]
     assert all(np.array_equal(alone[kind].values, both["b"][kind].values) for kind in KINDS)
+
+
+def test_a_strength_fits_the_heads_of_frozen_encoders_to_their_end(sources: list[Classifier], target: Corpus) -> None:
+    """The reference: one training, written out; whole networks and the head of few passes stay as they are."""
+    few = target.at_most(2, seed=5)
+    settings = {"shots": 2, "epochs": 3, "batch_size": 4, "seed": 5}
+    found = carried({"t": sources[:1]}, target, target, strength=0.5, **settings)["t"]  # type: ignore[arg-type]
+    without = carried({"t": sources[:1]}, target, target, **settings)["t"]  # type: ignore[arg-type]
+    assert tuple(found) == (*KINDS, "features, short head")
+    for kind, how in (("random weights, frozen", "structure"), ("features", "features")):
+        body = Frozen(carry_over(sources[0], few.classes, how=how, seed=5).encoder)  # type: ignore[arg-type]
+        x, z = body.embed(few), body.embed(target)
+        mean, deviation = x.mean(0), x.std(0) + 1e-6
+        head = LogisticRegression(C=0.5, max_iter=300, tol=1e-3).fit((x - mean) / deviation, few.labels)
+        assert (
+            found[kind].values.tolist()
+            == accuracy(head.predict((z - mean) / deviation).tolist(), target).values.tolist()
+        )
+    for kind, as_before in (("random weights",) * 2, ("parameters",) * 2, ("features, short head", "features")):
+        assert np.array_equal(found[kind].values, without[as_before].values), kind
+
+
+def test_frozen_vectors_are_those_of_embed_and_copies_read_no_text_twice(
+    sources: list[Classifier], target: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = sources[0].encoder
+    assert torch.allclose(frozen_vectors(encoder, target, batch=3), encoder.embed(target), atol=1e-6)
+    assert torch.equal(frozen_vectors(Frozen(encoder), target), Frozen(encoder).embed(target))
+    copy = carry_over(sources[0], ["a", "b"], how="structure", seed=1).encoder
+    monkeypatch.setattr(Convolutional, "_prepare", None)
+    assert torch.allclose(frozen_vectors(copy, target), copy.embed(target), atol=1e-6)
 
 
 def test_means_are_text_by_text_and_keep_or_take_a_key() -> None:
