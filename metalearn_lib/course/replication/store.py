@@ -40,13 +40,18 @@ def stored_file() -> Path:
 
 def edition(chapter: Chapter) -> Row:
     """What a measurement of a chapter depends on: the hashes of its cells and of what they reach."""
-    hashes = {"cells": cells_hash(chapter), "library": library_hash(chapter, _library())}
-    return {name: value[:16] for name, value in hashes.items()}
+    cells = cells_hash(chapter)
+    return {"cells": cells[:16], "library": _reached(chapter.path, cells)[:16]}
+
+
+@cache
+def _reached(path: Path, cells: str) -> str:
+    """Read once by a process for a chapter with these cells: several of its figures may ask."""
+    return library_hash(Chapter(path), _library())
 
 
 @cache
 def _library() -> Library:
-    """Read once by a process: several figures of a chapter may ask."""
     return Library(root())
 
 
