@@ -141,7 +141,7 @@ def _strongest(gram: np.ndarray, count: int) -> Tensor:
     from scipy.linalg import eigh
 
     _, basis = eigh(gram, subset_by_index=(len(gram) - count, len(gram) - 1))
-    return torch.from_numpy(np.ascontiguousarray(basis[:, ::-1]))
+    return torch.from_numpy(basis[:, ::-1].copy())
 
 
 def _known(words: Sequence[str], table: Tensor, known: Tensor) -> WordVectors:
