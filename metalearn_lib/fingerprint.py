@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import tomllib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,13 @@ from pathlib import Path
 from typing import Any
 
 _LIBRARY = "metalearn_lib"
+# They bring files that are compared with their hashes, keep what was computed, show bars: results do not depend on how.
+# What the catalog says of a corpus counts by itself, see `entries`.
+WITHOUT_EFFECT = {
+    f"{_LIBRARY}.{name}"
+    for name in ("corpora.catalog", "corpora.fetch", "encoders.cache", "progress", "errors", "files")
+}
+_TOLD = ("title", "licence", "citation", "default")  # what the catalog tells people
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,21 @@ class Library:
             else:  # a name inside a class, or nothing
                 todo.append(module)
         return [found[name] for name in sorted(found)]
+
+
+def catalog(library: Library) -> dict[str, Any]:
+    """The catalog of corpora in a checkout, as it is written down."""
+    return tomllib.loads((library.checkout / _LIBRARY / "corpora" / "catalog.toml").read_text(encoding="utf-8"))
+
+
+def entries(listed: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a catalog says of a corpus and of those it is made from, with the hashes of their files."""
+    entry = {key: value for key, value in listed["corpus"].get(name, {}).items() if key not in _TOLD}
+    files = listed["source"].get(entry.get("source"), {}).get("files", [])
+    found = {name: entry | {"files": [[file["path"], file["sha256"]] for file in files]}}
+    for part in entry.get("derived_from", ()):
+        found |= entries(listed, part)
+    return found
 
 
 def imports(tree: ast.AST, package: str = "") -> Iterator[tuple[str, str]]:

@@ -7,7 +7,6 @@ leaves a row as fresh as it was.   Chapter 12
 from __future__ import annotations
 
 import ast
-import tomllib
 from functools import cache
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -15,17 +14,10 @@ from typing import Any, NamedTuple
 from metalearn_lib.choosing.recipes import FLOORS
 from metalearn_lib.choosing.settings import SETTINGS
 from metalearn_lib.files import root
-from metalearn_lib.fingerprint import Library, code, digest
+from metalearn_lib.fingerprint import WITHOUT_EFFECT, Library, catalog, code, digest, entries
 
 _PACKAGE = "metalearn_lib"
 _ROOM = f"{_PACKAGE}.choosing"
-# They bring files that are compared with their hashes, keep what was computed, show bars: results do not depend on how.
-# What the catalog says is part of the fingerprint itself.
-_WITHOUT_EFFECT = {
-    f"{_PACKAGE}.{name}"
-    for name in ("corpora.catalog", "corpora.fetch", "encoders.cache", "progress", "errors", "files")
-}
-_TOLD = ("title", "licence", "citation", "default")  # what the catalog tells people
 _PACKAGES = ("torch", "transformers")  # their versions count where a pretrained Transformer is reached
 
 _HERE = Library(root())
@@ -49,15 +41,15 @@ def fingerprint(learner: str, corpus: str, library: Library = _HERE) -> str:
     if "MiniLM" in learner:
         starts.add("measure.pretrained")
     own, names = _own(library, {f"{_ROOM}.{start}" for start in starts})
-    reached = own | {source.code for source in library.reached(names, without=_WITHOUT_EFFECT)}
-    catalog = _catalog(library)
-    entries = {key: value for part in parts for key, value in _entries(catalog, part).items()}
-    for name, entry in catalog["corpus"].items():
+    reached = own | {source.code for source in library.reached(names, without=WITHOUT_EFFECT)}
+    listed = _catalog(library)
+    told = {key: value for part in parts for key, value in entries(listed, part).items()}
+    for name, entry in listed["corpus"].items():
         if entry.get("content", "corpus") != "corpus" and any(f"'{name}'" in text for text in reached):
-            entries |= _entries(catalog, name)  # a pretrained model, word vectors
+            told |= entries(listed, name)  # a pretrained model, word vectors
     pretrained = any("'transformers'" in text for text in reached)
     versions = _versions() if pretrained else []
-    return digest([sorted(reached), entries, versions])[:16]
+    return digest([sorted(reached), told, versions])[:16]
 
 
 @cache
@@ -67,17 +59,7 @@ def _versions() -> list[str]:
 
 @cache
 def _catalog(library: Library) -> dict[str, Any]:
-    return tomllib.loads((library.checkout / _PACKAGE / "corpora" / "catalog.toml").read_text(encoding="utf-8"))
-
-
-def _entries(catalog: dict[str, Any], name: str) -> dict[str, Any]:
-    """What the catalog says of a corpus and of those it is made from, with the hashes of their files."""
-    entry = {key: value for key, value in catalog["corpus"].get(name, {}).items() if key not in _TOLD}
-    files = catalog["source"].get(entry.get("source"), {}).get("files", [])
-    found = {name: entry | {"files": [[file["path"], file["sha256"]] for file in files]}}
-    for part in entry.get("derived_from", ()):
-        found |= _entries(catalog, part)
-    return found
+    return catalog(library)
 
 
 def _own(library: Library, starts: set[str]) -> tuple[set[str], set[str]]:

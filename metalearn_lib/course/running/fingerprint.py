@@ -12,16 +12,18 @@ import hashlib
 import os
 import platform
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metalearn_lib.fingerprint import Library, Source, code, digest, imports
+from metalearn_lib.fingerprint import WITHOUT_EFFECT, Library, Source, catalog, code, digest, entries, imports
 
 from .chapters import Chapter, versions
 
 _LIBRARY = "metalearn_lib"
 _ALWAYS = (f"{_LIBRARY}.course.running.worker", f"{_LIBRARY}.course.running.cleaning")  # they make the outputs
+_CHECKS = f"{_LIBRARY}.course.exercises.checks"
+_LISTS = {"catalog.toml", "chapters.toml"}  # they grow with every corpus and chapter
 _NO_INPUT = {"README.md", "replication.json"}  # of data/: for people, and what is measured with all chapters at hand
 
 
@@ -45,10 +47,16 @@ def cells_hash(chapter: Chapter) -> str:
 
 
 def library_hash(chapter: Chapter, library: Library) -> str:
-    """A hash of the code of the library that a chapter can reach, and of the files that it names."""
-    reached = _reached(chapter, library)
-    files = _named(_code_cells(chapter), reached, library.checkout)
-    return digest([{source.name: source.code for source in reached}, [file_hash(path) for path in files]])
+    """A hash of the code of the library that what a chapter measures depends on, and of the files that it names.
+
+    A corpus or a chapter more changes none of it: of the catalog those entries count that the code names.
+    """
+    reached = _reached(chapter, library, without={*WITHOUT_EFFECT, _CHECKS})
+    cells = _code_cells(chapter)
+    files = [path for path in _named(cells, reached, library.checkout) if path.name not in _LISTS]
+    code, listed = "\n".join([*cells, *(source.code for source in reached)]), catalog(library)
+    told = [entries(listed, name) for name in sorted(listed["corpus"]) if re.search(rf"[\"']{name}[\"']", code)]
+    return digest([{source.name: source.code for source in reached}, [file_hash(path) for path in files], told])
 
 
 def imported(cells: Sequence[str]) -> list[str]:
@@ -57,9 +65,9 @@ def imported(cells: Sequence[str]) -> list[str]:
     return [name for tree in trees for name in ([name for _, name in imports(tree)] if tree else [_LIBRARY])]
 
 
-def _reached(chapter: Chapter, library: Library) -> list[Source]:
-    checks = f"{_LIBRARY}.course.exercises.checks.chapter_{chapter.number}"
-    return library.reached([*imported(_code_cells(chapter)), *_ALWAYS, checks])
+def _reached(chapter: Chapter, library: Library, without: Collection[str] = ()) -> list[Source]:
+    names = [*imported(_code_cells(chapter)), *_ALWAYS, f"{_CHECKS}.chapter_{chapter.number}"]
+    return library.reached(names, without=without)
 
 
 def _code_cells(chapter: Chapter) -> list[str]:

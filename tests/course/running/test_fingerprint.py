@@ -22,7 +22,7 @@ LIBRARY = {
     "course/exercises/checks/chapter_05.py": "def check(): ...\n",
     "corpora/__init__.py": "from .catalog import describe\n",
     "corpora/catalog.py": "TABLE = 'catalog.toml'\n",
-    "corpora/catalog.toml": "[news]\n",
+    "corpora/catalog.toml": "[source.usenet]\nfiles = []\n[corpus.news]\nsource = 'usenet'\n[corpus.tales]\n",
     "corpora/other.toml": "[news]\n",
     "learners/__init__.py": "from .maml import MAML\nfrom .ridge import Ridge\n",
     "learners/maml.py": 'class MAML:\n    """One."""\n',
@@ -95,6 +95,36 @@ def test_the_edition_of_cells_is_what_their_code_does(checkout: Path, write_note
         with (checkout / name).open("a") as file:
             file.write("\nchanged = 1\n")
         assert edition(CODE)[0] == before[0] and (edition(CODE)[1] != before[1]) == counts
+
+
+def test_of_the_catalog_what_is_read_counts_for_the_edition(checkout: Path, write_notebook: Any) -> None:
+    chapter = Chapter(write_notebook("04_x", CODE + "\ncorpora.load('news')"))
+    path = checkout / "metalearn_lib" / "corpora" / "catalog.toml"
+
+    def edition(text: str) -> str:
+        path.write_text(text)
+        return module.library_hash(chapter, Library(checkout))
+
+    before = path.read_text()
+    assert edition(before + "min_size = 3\n[corpus.talks]\n") == edition(before)  # other corpora
+    assert edition(before.replace("[corpus.news]", "[corpus.news]\nlicence = 'free'")) == edition(before)
+    for old, new in (
+        ("files = []", "files = [{ path = 'a', sha256 = 'b' }]"),
+        ("[corpus.news]", "[corpus.news]\nkeep = { min_size = 3 }"),
+        ("source = 'usenet'", "derived_from = ['tales']"),
+    ):
+        assert edition(before.replace(old, new)) != edition(before), new
+
+
+def test_a_chapter_more_does_not_change_the_edition(checkout: Path, write_notebook: Any) -> None:
+    chapter = Chapter(write_notebook("04_x", CODE))
+    claims = checkout / "metalearn_lib" / "course" / "claims.py"
+    claims.write_text(claims.read_text() + "LIST = 'chapters.toml'\n")
+    listed = checkout / "metalearn_lib" / "course" / "chapters.toml"
+    listed.write_text("[[chapter]]\n")
+    before = module.library_hash(chapter, Library(checkout))
+    listed.write_text("[[chapter]]\n[[chapter]]\n")
+    assert module.library_hash(chapter, Library(checkout)) == before
 
 
 def test_a_docstring_does_not_count(checkout: Path) -> None:
