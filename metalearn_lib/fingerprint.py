@@ -65,7 +65,7 @@ class Library:
         return self._modules[name]
 
     def reached(self, names: Iterable[str], *, without: Collection[str] = ()) -> list[Source]:
-        """The files that define dotted names, and those that these files import, but for modules of `without`."""
+        """The files that define dotted names, those that these import, but for rooms and modules `without`."""
         todo, seen, found = list(names), set[str](), dict[str, Source]()
         while todo:
             name = todo.pop()
@@ -74,7 +74,7 @@ class Library:
                 continue
             seen.add(name)
             if source := self.module(name):
-                if name not in without:
+                if not any(f"{name}.".startswith(f"{part}.") for part in without):
                     found[name] = source
                     todo += [target for _, target in source.imports]
             elif package := self.module(module):

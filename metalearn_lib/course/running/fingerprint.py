@@ -22,7 +22,8 @@ from .chapters import Chapter, versions
 
 _LIBRARY = "metalearn_lib"
 _ALWAYS = (f"{_LIBRARY}.course.running.worker", f"{_LIBRARY}.course.running.cleaning")  # they make the outputs
-_CHECKS = f"{_LIBRARY}.course.exercises.checks"
+# What a chapter measures does not depend on how it is executed, its answers checked, and its claims stored.
+_MACHINERY = {f"{_LIBRARY}.course.{room}" for room in ("exercises", "replication", "running")}
 _LISTS = {"catalog.toml", "chapters.toml"}  # they grow with every corpus and chapter
 _NO_INPUT = {"README.md", "replication.json"}  # of data/: for people, and what is measured with all chapters at hand
 
@@ -51,7 +52,7 @@ def library_hash(chapter: Chapter, library: Library) -> str:
 
     A corpus or a chapter more changes none of it: of the catalog those entries count that the code names.
     """
-    reached = _reached(chapter, library, without={*WITHOUT_EFFECT, _CHECKS})
+    reached = _reached(chapter, library, without=WITHOUT_EFFECT | _MACHINERY)
     cells = _code_cells(chapter)
     files = [path for path in _named(cells, reached, library.checkout) if path.name not in _LISTS]
     code, listed = "\n".join([*cells, *(source.code for source in reached)]), catalog(library)
@@ -66,7 +67,7 @@ def imported(cells: Sequence[str]) -> list[str]:
 
 
 def _reached(chapter: Chapter, library: Library, without: Collection[str] = ()) -> list[Source]:
-    names = [*imported(_code_cells(chapter)), *_ALWAYS, f"{_CHECKS}.chapter_{chapter.number}"]
+    names = [*imported(_code_cells(chapter)), *_ALWAYS, f"{_LIBRARY}.course.exercises.checks.chapter_{chapter.number}"]
     return library.reached(names, without=without)
 
 
