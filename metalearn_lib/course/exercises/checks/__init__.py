@@ -20,6 +20,7 @@ CHAPTERS = {
     "chapter_04": ("median_prototypes", "ridge_logits", "peeking_logits", "paired_gain", "prototype_training"),
     "chapter_05": ("rival_codes", "corrected_weights", "share_that_changes", "writer_training"),
     "chapter_06": ("average_of_known", "masked_dynamic", "fit_a_la_carte", "flattering_and_honest", "learn_weights"),
+    "chapter_07": ("stream_measures", "one_text_more", "unopposed", "mer_training"),
     "chapter_08": ("effective_classes", "mixed_loss", "unscaled_loss", "clearly_beaten", "learn_to_teach"),
     "chapter_09": ("concat_pool", "leep_score", "chosen_on_test", "worth_in_labels", "gentle_fine_tuning"),
 }
