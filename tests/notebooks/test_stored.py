@@ -35,5 +35,6 @@ def test_what_is_stored_of_other_seeds_is_of_these_cells(path: Path) -> None:
 def test_the_course_is_there() -> None:
     assert {path.stem for path in NOTEBOOKS} >= {
         "00_start_here", "01_background", "02_meta_optimizers", "03_maml_and_reptile", "04_metric_based",
-        "05_meta_networks", "06_meta_embeddings", "08_distillation", "09_transfer", "glossary",
+        "05_meta_networks", "06_meta_embeddings", "07_online_and_replay", "08_distillation", "09_transfer",
+        "glossary",
     }  # fmt: skip
