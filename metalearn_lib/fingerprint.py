@@ -17,12 +17,6 @@ from pathlib import Path
 from typing import Any
 
 _LIBRARY = "metalearn_lib"
-# They bring files that are compared with their hashes, keep what was computed, show bars: results do not depend on how.
-# What the catalog says of a corpus counts by itself, see `entries`.
-WITHOUT_EFFECT = {
-    f"{_LIBRARY}.{name}"
-    for name in ("corpora.catalog", "corpora.fetch", "encoders.cache", "progress", "errors", "files")
-}
 _TOLD = ("title", "licence", "citation", "default")  # what the catalog tells people
 
 

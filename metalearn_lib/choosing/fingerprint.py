@@ -14,10 +14,16 @@ from typing import Any, NamedTuple
 from metalearn_lib.choosing.recipes import FLOORS
 from metalearn_lib.choosing.settings import SETTINGS
 from metalearn_lib.files import root
-from metalearn_lib.fingerprint import WITHOUT_EFFECT, Library, catalog, code, digest, entries
+from metalearn_lib.fingerprint import Library, catalog, code, digest, entries
 
 _PACKAGE = "metalearn_lib"
 _ROOM = f"{_PACKAGE}.choosing"
+# They bring files that are compared with their hashes, keep what was computed, show bars: results do not depend on how.
+# What the catalog says is part of the fingerprint itself.
+_WITHOUT_EFFECT = {
+    f"{_PACKAGE}.{name}"
+    for name in ("corpora.catalog", "corpora.fetch", "encoders.cache", "progress", "errors", "files")
+}
 _PACKAGES = ("torch", "transformers")  # their versions count where a pretrained Transformer is reached
 
 _HERE = Library(root())
@@ -41,7 +47,7 @@ def fingerprint(learner: str, corpus: str, library: Library = _HERE) -> str:
     if "MiniLM" in learner:
         starts.add("measure.pretrained")
     own, names = _own(library, {f"{_ROOM}.{start}" for start in starts})
-    reached = own | {source.code for source in library.reached(names, without=WITHOUT_EFFECT)}
+    reached = own | {source.code for source in library.reached(names, without=_WITHOUT_EFFECT)}
     listed = _catalog(library)
     told = {key: value for part in parts for key, value in entries(listed, part).items()}
     for name, entry in listed["corpus"].items():

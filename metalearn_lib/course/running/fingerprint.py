@@ -16,14 +16,21 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metalearn_lib.fingerprint import WITHOUT_EFFECT, Library, Source, catalog, code, digest, entries, imports
+from metalearn_lib.fingerprint import Library, Source, catalog, code, digest, entries, imports
 
 from .chapters import Chapter, versions
 
 _LIBRARY = "metalearn_lib"
 _ALWAYS = (f"{_LIBRARY}.course.running.worker", f"{_LIBRARY}.course.running.cleaning")  # they make the outputs
-# What a chapter measures does not depend on how it is executed, its answers checked, and its claims stored.
-_MACHINERY = {f"{_LIBRARY}.course.{room}" for room in ("exercises", "replication", "running")}
+# What a chapter measures does not depend on how it is executed, its answers are checked and its claims stored, and on
+# how files are fetched, kept and found. What the catalog says of a corpus counts by itself.
+_WITHOUT_EFFECT = {
+    *(f"{_LIBRARY}.course.{room}" for room in ("exercises", "replication", "running")),
+    *(
+        f"{_LIBRARY}.{name}"
+        for name in ("corpora.catalog", "corpora.fetch", "encoders.cache", "progress", "errors", "files")
+    ),
+}
 _LISTS = {"catalog.toml", "chapters.toml"}  # they grow with every corpus and chapter
 _NO_INPUT = {"README.md", "replication.json"}  # of data/: for people, and what is measured with all chapters at hand
 
@@ -52,7 +59,7 @@ def library_hash(chapter: Chapter, library: Library) -> str:
 
     A corpus or a chapter more changes none of it: of the catalog those entries count that the code names.
     """
-    reached = _reached(chapter, library, without=WITHOUT_EFFECT | _MACHINERY)
+    reached = _reached(chapter, library, without=_WITHOUT_EFFECT)
     cells = _code_cells(chapter)
     files = [path for path in _named(cells, reached, library.checkout) if path.name not in _LISTS]
     code, listed = "\n".join([*cells, *(source.code for source in reached)]), catalog(library)
