@@ -28,7 +28,7 @@ from .core import (
     row,
     self_check,
 )
-from .episode_loss import EPISODE_LOSS_SLIPS
+from .episode_loss import EPISODE_LOSS_SLIPS, episodes
 
 EPSILON = 1e-6  # as the text of exercise 4.3 says
 
@@ -436,19 +436,6 @@ def _trained(
 def prototype_training(answer: Answer, cases: Cases) -> Iterator[Any]:
     """An episode loss and the loop that lowers it: a matrix trained to make prototypes work."""
     shown = cases == "shown"
-
-    def episodes(ways: int, shots: int, width: int, noise: float) -> Function:
-        """Classes that differ in the first two coordinates only; the others are noise. The same i, the same episode."""
-        scale = torch.tensor([0.4, 0.4, *[noise] * (width - 2)]).double()
-
-        def draw(i: int) -> tuple[Tensor, ...]:
-            random = torch.Generator().manual_seed(i)
-            labels, truth = torch.arange(ways * shots) % ways, torch.arange(ways * 4) % ways
-            centres = torch.randn(ways, width, generator=random).double() * (torch.arange(width) < 2)
-            spread = [torch.randn(len(y), width, generator=random).double() * scale for y in (labels, truth)]
-            return centres[labels] + spread[0], labels, centres[truth] + spread[1], truth
-
-        return draw
 
     ways, shots = (3, 2) if shown else (4, 1)
     square, start = episodes(ways, shots, 3, 0.8), torch.eye(3).double() + 0.1 * torch.randn(3, 3).double()

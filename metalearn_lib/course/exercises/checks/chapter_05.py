@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, normalize
 
 from .core import Answer, Cases, Function, expect, expect_tensor, row, self_check
-from .episode_loss import EPISODE_LOSS_SLIPS
+from .episode_loss import EPISODE_LOSS_SLIPS, episodes
 
 
 def _codes(support: Tensor, labels: Tensor, n_way: int, phi: Function, *, slip: str = "") -> Tensor:
@@ -310,29 +310,18 @@ def writer_training(answer: Answer, cases: Cases) -> Iterator[Any]:
     """A tail that writes class weights, trained by two losses; and the loss falls."""
     shown = cases == "shown"
 
-    def episodes(ways: int, shots: int, width: int) -> Function:
-        """Classes that differ in the first two coordinates only; the others are noise. The same i, the same episode."""
-        scale = torch.tensor([0.4, 0.4, *[1.5] * (width - 2)]).double()
-
-        def draw(i: int) -> tuple[Tensor, ...]:
-            random = torch.Generator().manual_seed(i)
-            labels, truth = torch.arange(ways * shots) % ways, torch.arange(ways * 4) % ways
-            centres = torch.randn(ways, width, generator=random).double() * (torch.arange(width) < 2)
-            spread = [torch.randn(len(y), width, generator=random).double() * scale for y in (labels, truth)]
-            return centres[labels] + spread[0], labels, centres[truth] + spread[1], truth
-
-        return draw
-
     ways, shots, alpha, beta = (3, 2, 0.3, 0.5) if shown else (4, 1, 0.6, 0.9)
     start = 0.2 * torch.randn(3, 3, generator=torch.Generator().manual_seed(9)).double()
     for number, (a, b) in enumerate([(alpha, beta), (0.0, 1.0), (1.0, 0.0)]):
         given = f"α = {a:g}, β = {b:g}, 3 steps,"
-        yield from answer.expect(given, episodes(ways, shots, 3), start, ways, a, b, 0.2, 3, hint=(2, 2 + number // 2))
+        yield from answer.expect(
+            given, episodes(ways, shots, 3, 1.5), start, ways, a, b, 0.2, 3, hint=(2, 2 + number // 2)
+        )
     drawn: list[int] = []
 
     def noted(i: int) -> Any:
         drawn.append(i)
-        return episodes(ways, shots, 3)(i)
+        return episodes(ways, shots, 3, 1.5)(i)
 
     seen = row(answer(noted, start, ways, alpha, beta, 0.2, 4), 2, answer.check.returns, given="4 steps,", hint=1)
     told = f"draw called with {', '.join(map(str, drawn))}"
@@ -343,7 +332,7 @@ def writer_training(answer: Answer, cases: Cases) -> Iterator[Any]:
         expect(not live, "4 steps", f"{name} without a graph", "one that asks for a gradient", cause=cause, hint=1)
     yield "plain results"
     steps, wide = 80, torch.zeros(8, 8).double()
-    losses = row(answer(episodes(ways, shots, 8), wide, ways, 0.5, 0.5, 0.2, steps), 2, answer.check.returns,
+    losses = row(answer(episodes(ways, shots, 8, 1.5), wide, ways, 0.5, 0.5, 0.2, steps), 2, answer.check.returns,
                  given="80 steps,", hint=1)[1]  # fmt: skip
     expect(len(losses) == steps, "80 steps", "80 losses", f"{len(losses)}", hint=1)
     early, late = (sum(map(float, part)) / 20 for part in (losses[:20], losses[-20:]))
