@@ -25,6 +25,7 @@ from metalearn_lib.meta_networks import (
     Writer,
     swap_test,
 )
+from tests.learners import invariants
 
 WRITERS = {
     "set attention": lambda e, words: SetAttentionWriter(e, hidden=8),
@@ -65,27 +66,18 @@ def episodes(words):
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_renaming_the_classes_renames_the_logits(make, episodes, name):
-    learner, order = make(name), torch.tensor([2, 0, 1])
-    renamed = replace(episodes, support_y=order[episodes.support_y])
-    torch.testing.assert_close(learner.predict(renamed)[..., order], learner.predict(episodes), atol=1e-4, rtol=1e-4)
+    invariants.renaming_the_classes_renames_the_logits(make(name), episodes, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_the_order_of_the_support_set_does_not_matter(make, episodes, name):
-    learner, order = make(name), torch.randperm(9, generator=torch.Generator().manual_seed(0))
-    shuffled = replace(episodes, support_x=episodes.support_x[:, order], support_y=episodes.support_y[:, order])
-    torch.testing.assert_close(learner.predict(shuffled), learner.predict(episodes), atol=1e-4, rtol=1e-4)
+    invariants.the_order_of_the_support_set_does_not_matter(make(name), episodes, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_query_has_a_logit_a_class_whatever_the_other_queries_and_tasks(make, words, episodes, name):
-    learner = make(name)
-    logits = learner.predict(episodes)
-    assert logits.shape == (2, 12, 3) and torch.isfinite(logits).all()
-    alone = EpisodeSampler(words, n_way=3, k_shot=3, n_query=4, seed=0).sample(1, first=1)
-    torch.testing.assert_close(learner.predict(alone)[0], logits[1], atol=1e-4, rtol=1e-4)
-    first = replace(episodes, query_x=episodes.query_x[:, :1], query_y=episodes.query_y[:, :1])
-    torch.testing.assert_close(learner.predict(first), logits[:, :1], atol=1e-4, rtol=1e-4)
+    second = EpisodeSampler(words, n_way=3, k_shot=3, n_query=4, seed=0).sample(1, first=1)
+    invariants.other_queries_and_tasks_do_not_matter(make(name), episodes, second)
 
 
 @pytest.mark.parametrize("name", WRITERS)
