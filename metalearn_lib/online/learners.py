@@ -202,10 +202,10 @@ class AGem(Replay):
 
 
 class ElasticWeights(FineTuning):
-    r"""EWC (Kirkpatrick et al., 2017, equation 3): weights that mattered to earlier tasks are held by springs.
+    r"""EWC (Kirkpatrick et al., 2017, equation 3): weights that mattered to earlier tasks are held back in proportion.
 
     The loss gets $\frac\lambda2\sum_t\sum_i F_{t,i}(\theta_i-\theta^*_{t,i})^2$, with $F_t$ the mean squared gradient
-    of task t's texts at its end. The sum over tasks is kept as two vectors. The pull of the springs is taken at the
+    of task t's texts at its end. The sum over tasks is kept as two vectors. The pull is taken at the
     end of a step (an implicit step), so that no λ makes it diverge.
     """
 
