@@ -16,6 +16,7 @@ from metalearn_lib.choosing.recommendation import shapes, shapes_with_encoder
 from metalearn_lib.choosing.search import Shape, choose
 from metalearn_lib.encoders import Encoder
 from metalearn_lib.learners import Learner, Prototypical
+from metalearn_lib.meta_networks import SetAttentionWriter, WordWriter
 
 Recipe = Callable[[Bench], Learner | tuple[Learner, str]]
 
@@ -72,6 +73,21 @@ def _signatures(bench: Bench) -> Learner:
     return trained(bench, build, steps=1000, tasks=1, rates=[1e-3, 1e-2])
 
 
+def _two_views(bench: Bench) -> Iterator[Shape]:
+    """tf-idf and whitened word vectors with 13 weights, 0.025 … 1.6: what a word writer starts from."""
+    for step in range(13):
+        yield ((views.counted, (1.5,)), 1.0), ((views.words, ("sif", 0.3)), 0.025 * 2 ** (step / 2))
+
+
+def _word_writer(bench: Bench) -> tuple[Learner, str]:
+    """A network that writes a weight for every word; it starts as the blend of two views that `choose` finds."""
+    vectors = encoders.Frozen(bench.once(views.whitened_words, "sif", 0.3))
+    start = choose(bench, _two_views).log_weights[1].exp().item()
+    build = lambda: WordWriter(bench.train, vectors, dense_weight=start)  # noqa: E731
+    learner = trained(bench, build, n_query=5, steps=300, tasks=2, rates=[1e-3, 3e-3])
+    return learner, f"vectors weigh {start:.3g} at the start"
+
+
 # In the order in which they are measured: what the figures to reach speak of comes first.
 RECIPES: dict[str, Recipe] = {
     "tf-idf centroid, plain": lambda b: learners.TfidfCentroid(b.train, weighting="plain"),
@@ -92,6 +108,8 @@ RECIPES: dict[str, Recipe] = {
     "prototypes, linear map": lambda b: trained(b, lambda: Prototypical(_mapped(b))),
     "matching": lambda b: trained(b, lambda: learners.Matching(_mapped(b))),
     "ridge": lambda b: trained(b, lambda: learners.Ridge(_mapped(b, normalise=True))),
+    "set-attention writer": lambda b: trained(b, lambda: SetAttentionWriter(_mapped(b, normalise=True))),
+    "word writer": _word_writer,
     "relation": lambda b: trained(b, lambda: learners.Relation(_mapped(b, normalise=True))),
     "logistic regression": lambda b: learners.LogisticRegression(b.once(_word_average)),
     "matching, full context": lambda b: trained(

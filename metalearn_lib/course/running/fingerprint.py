@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import platform
 import re
@@ -32,6 +33,7 @@ _WITHOUT_EFFECT = {
     ),
 }
 _LISTS = {"catalog.toml", "chapters.toml"}  # they grow with every corpus and chapter
+_GRID = "few_shot.json"  # it grows with every learner
 _NO_INPUT = {"README.md", "replication.json"}  # of data/: for people, and what is measured with all chapters at hand
 
 
@@ -57,14 +59,23 @@ def cells_hash(chapter: Chapter) -> str:
 def library_hash(chapter: Chapter, library: Library) -> str:
     """A hash of the code of the library that what a chapter measures depends on, and of the files that it names.
 
-    A corpus or a chapter more changes none of it: of the catalog those entries count that the code names.
+    A corpus, a chapter or a learner more changes none of it: of the catalog those entries count that the code names, of
+    the grid the rows of learners that it names.
     """
     reached = _reached(chapter, library, without=_WITHOUT_EFFECT)
     cells = _code_cells(chapter)
     files = [path for path in _named(cells, reached, library.checkout) if path.name not in _LISTS]
     code, listed = "\n".join([*cells, *(source.code for source in reached)]), catalog(library)
     told = [entries(listed, name) for name in sorted(listed["corpus"]) if re.search(rf"[\"']{name}[\"']", code)]
-    return digest([{source.name: source.code for source in reached}, [file_hash(path) for path in files], told])
+    held = [_rows_of(path, code) if path.name == _GRID else file_hash(path) for path in files]
+    return digest([{source.name: source.code for source in reached}, held, told])
+
+
+def _rows_of(path: Path, code: str) -> str:
+    """A hash of the rows of the learners that code names; of all rows where it names none."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["results"]
+    named = [row for row in rows if re.search(rf"[\"']{re.escape(row['learner'])}[\"']", code)]
+    return digest(named or rows)
 
 
 def imported(cells: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,23 @@ def test_of_the_catalog_what_is_read_counts_for_the_edition(checkout: Path, writ
         ("source = 'usenet'", "derived_from = ['tales']"),
     ):
         assert edition(before.replace(old, new)) != edition(before), new
+
+
+def test_of_the_grid_the_rows_of_named_learners_count_for_the_edition(checkout: Path, write_notebook: Any) -> None:
+    path = checkout / "data" / "results" / "few_shot.json"
+    path.parent.mkdir(exist_ok=True)
+
+    def edition(chapter: Chapter, **means: float) -> str:
+        rows = [{"learner": name.replace("_", " "), "mean": mean} for name, mean in means.items()]
+        path.write_text(json.dumps({"results": rows}))
+        return module.library_hash(chapter, Library(checkout))
+
+    one = Chapter(write_notebook("04_x", "read('few_shot')['tuned ridge']"))
+    before = edition(one, tuned_ridge=70.0, ridge=60.0)
+    assert edition(one, tuned_ridge=70.0, ridge=61.0, writer=80.0) == before
+    assert edition(one, tuned_ridge=71.0, ridge=60.0) != before
+    every = Chapter(write_notebook("04_y", "read('few_shot')"))
+    assert edition(every, ridge=60.0) != edition(every, ridge=60.0, writer=80.0)  # it names none: it may show all
 
 
 def test_a_chapter_more_does_not_change_the_edition(checkout: Path, write_notebook: Any) -> None:
