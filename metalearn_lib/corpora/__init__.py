@@ -1,4 +1,7 @@
-"""Real text in, labelled examples out: `load` a corpus of the catalog, or bring your own file. Chapter 01"""
+"""Real text in, labelled examples out: `load` a corpus of the catalog, or bring your own file. Chapter 01
+
+Texts in which words, names or roles are marked: `corpora.annotated`. Chapter 10
+"""
 
 from .annotations import Annotation, Details, PredicateRoles, Relation, Span
 from .catalog import CatalogEntry, CorpusError, describe, names

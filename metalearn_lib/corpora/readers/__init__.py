@@ -11,6 +11,8 @@ An entry of the catalog names its reader (`reader = "intents"`), so another corp
     pairs         word pairs with scores, tab-separated
     chimeras      invented words in contexts, with ratings of probe words
 
+The formats of annotated tokens (`sequences.py`) are read by `corpora.annotated`, which has a table of its own.
+
 Chapter: 01
 """
 
