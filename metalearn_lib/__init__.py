@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         meta_optimizers,
         online,
         plots,
+        tagging,
         text,
         transfer,
+        translation,
         widgets,
     )
     from metalearn_lib.choosing import recommended
@@ -68,7 +70,7 @@ __version__ = "0.2.0"
 # Public names, by the room in which they live; a room of its own name is a module.
 _HOMES = {
     "": "classification corpora distillation encoders inner_loop language_models learners meta_embeddings "
-    "meta_networks meta_optimizers online plots text transfer widgets",
+    "meta_networks meta_optimizers online plots tagging text transfer translation widgets",
     "choosing": "recommended",
     "classification": "Classifier",
     "episodes": "DomainSampler Episodes EpisodeSampler RegressionSampler SinusoidSampler",

@@ -36,5 +36,5 @@ def test_the_course_is_there() -> None:
     assert {path.stem for path in NOTEBOOKS} >= {
         "00_start_here", "01_background", "02_meta_optimizers", "03_maml_and_reptile", "04_metric_based",
         "05_meta_networks", "06_meta_embeddings", "07_online_and_replay", "08_distillation", "09_transfer",
-        "glossary",
+        "10_sequence_labels_and_relations", "11_translation", "glossary",
     }  # fmt: skip

@@ -23,6 +23,8 @@ CHAPTERS = {
     "chapter_07": ("stream_measures", "one_text_more", "unopposed", "mer_training"),
     "chapter_08": ("effective_classes", "mixed_loss", "unscaled_loss", "clearly_beaten", "learn_to_teach"),
     "chapter_09": ("concat_pool", "leep_score", "chosen_on_test", "worth_in_labels", "gentle_fine_tuning"),
+    "chapter_10": ("spans_of", "precision_recall_f1", "viterbi_path", "tagger_training"),
+    "chapter_11": ("chrf_of_all", "without_leaks", "mixed_states", "learned_start"),
 }
 _MODULES = {name: module for module, names in CHAPTERS.items() for name in names}
 
