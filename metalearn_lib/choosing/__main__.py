@@ -15,6 +15,7 @@ from rich.console import Console
 
 from metalearn_lib.choosing import across, sources, table
 from metalearn_lib.choosing.measure import TaskShape, measure_split
+from metalearn_lib.choosing.other_tasks import other_rows, other_tables
 from metalearn_lib.choosing.recipes import RECIPES, Recipe
 from metalearn_lib.choosing.settings import SETTINGS
 from metalearn_lib.choosing.sources import Source, Unfit
@@ -55,6 +56,7 @@ def main(
         chosen = _sources(corpora, jsonl, labels, missing)
         _check_learners(learners)
         store = Store(folder / "few_shot.json", force=force)
+        others = other_rows() if corpora is None and jsonl is None and not quick else {}  # of the whole grid
     except ValueError as error:
         _refuse(error)
     try:
@@ -80,6 +82,8 @@ def main(
         console.print("interrupted; what was measured is kept, the same command goes on from there")
         raise typer.Exit(130) from None
     shown = [row for row in store.rows if not jsonl or row["corpus"] in chosen]
+    for other in other_tables(others):
+        console.print(other)
     table.show(shown, console)
     if stale := store.stale():
         console.print(f"{stale} of the results above were measured with other code; --force measures them again")
