@@ -67,9 +67,12 @@ TROUBLE = """() => window.book.widgets.filter(cell => cell.model.type === 'code'
     .flatMap(cell => cell.model.outputs.toJSON())
     .filter(output => output.output_type === 'error' || output.name === 'stderr')
     .map(output => output.evalue ?? [output.text].flat().join(''))"""
-FIGURE = "[data-shown] .jp-OutputArea-output img"
-REDRAWN = f"before => document.querySelector('{FIGURE}').src !== before"
-RESET = f"first => document.querySelector('{FIGURE}').src === first"
+FIGURE = """(() => {  // a picture, or a figure made of text
+    const found = part => document.querySelector(`[data-shown] .jp-OutputArea-output ${part}`);
+    return found('img')?.src ?? found('pre')?.textContent;
+})()"""
+REDRAWN = f"before => ![undefined, before].includes({FIGURE})"
+RESET = f"first => {FIGURE} === first"
 # in JupyterLab the arrows of a list that is not open move to another cell: it is opened first
 KEYS = {"DIV": ["ArrowRight"], "SELECT": ["Space", "ArrowDown", "Enter"], "INPUT": ["Space"]}
 IDLE = "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
@@ -217,13 +220,13 @@ def _explore(seen: Any, name: str) -> None:
     page = seen.page
     cell = page.locator("[data-shown]")
     cell.get_by_role("button", name="Back to the start").wait_for(timeout=REDRAWS)
-    image = page.locator(FIGURE)
-    first = image.get_attribute("src")
+    page.wait_for_function(REDRAWN, arg=None, timeout=REDRAWS)
+    first = page.evaluate(FIGURE)
     seen.screenshot(f"chapter-{name}-start")
     controls = cell.locator('[role="slider"], select, input[type="checkbox"]')
     assert controls.count() >= 2
     for place in range(controls.count()):
-        before = image.get_attribute("src")
+        before = page.evaluate(FIGURE)
         controls.nth(place).focus()
         for key in KEYS[controls.nth(place).evaluate("node => node.tagName")]:
             page.keyboard.press(key)
