@@ -8,22 +8,13 @@ import io
 import json
 import os
 import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from metalearn_lib import corpora
 from metalearn_lib.corpora import Corpus, CorpusError, Details, Relation, Span, catalog
-
-
-def packed(members: dict[str, str | bytes]) -> bytes:
-    """A zip of these members."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return made.getvalue()
+from tests.corpora.archives import packed
 
 
 def tarred(name: str, content: bytes) -> bytes:

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from metalearn_lib.corpora import CorpusError, catalog
 from metalearn_lib.corpora.translations import Pair, Parallel, from_parallel, parallel
+from tests.corpora.archives import packed
 
 from .test_readers import _skip_unless_here
 
 OWN = Parallel("own", {"es": {"exit": "salida", "open": "abierto"}, "gl": {"exit": "saída"}, "fi": {"Open": "auki"}})
-
-
-def archive(members: dict[str, str]) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as written:
-        for name, content in members.items():
-            written.writestr(name, content)
-    return made.getvalue()
 
 
 def entry(english: str, translation: str) -> str:
@@ -52,7 +43,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     }
     toml = ""
     for name, members in contents.items():
-        raw = archive(members)
+        raw = packed(members)
         path = tmp_path / "mirror" / name / f"{name}.whl"
         path.parent.mkdir(parents=True)
         path.write_bytes(raw)
