@@ -43,6 +43,14 @@ def test_domains_are_pooled_and_sets_of_types_are_not(folder: Path) -> None:
     assert len(rows[Cell(SPANS, "snips", 5, "dictionary, BIO")].values) == 4
 
 
+def test_a_network_that_was_adapted_read_500_pairs(tmp_path: Path) -> None:
+    rows = ("long", "long, 500", "long, 500 of es", "mixed", "copy", "memory")
+    written = [{"language": "es", "row": row, "chrf": [20, 30]} for row in rows]
+    (tmp_path / "translation.json").write_text(json.dumps({"editing": [], "requests": [], "writing": written}))
+    found = {(cell.learner, cell.examples) for cell in other_rows(tmp_path)}
+    assert found == {("long", 0), ("copy", 0), ("long", 500), ("long of es", 500), ("mixed", 500), ("memory", 500)}
+
+
 def test_a_table_for_each_corpus_names_its_metric(folder: Path) -> None:
     console = Console(width=100, file=StringIO())
     tables = list(other_tables(other_rows(folder)))
